@@ -1,0 +1,2 @@
+//! The `boxcar` binary.
+fn main() {}
