@@ -1,1 +1,2 @@
 //! The Boxcar server.
+pub mod config;
