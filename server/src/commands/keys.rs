@@ -3,7 +3,7 @@
 
 use super::watch::ShardExtension;
 use crate::observability::stats::ThreadStats;
-use boxcar_store::{Db, Keyspace, Place, Record, ShardGuard, Value};
+use boxcar_store::{Db, Entry, Keyspace, OwnedRecord, Place, Record, ShardGuard, Value};
 use smallvec::SmallVec;
 
 /// The keyspace with the server's per-shard extension.
@@ -109,32 +109,35 @@ impl<'k> Keys<'k> {
         guard
     }
 
-    /// The selected database's part of the shard of `place`.
+    /// The selected database's part of a shard, and what the server keeps beside it.
     #[inline]
-    pub fn db_at(&mut self, place: Place) -> &mut Db {
+    fn parts(&mut self, shard: u32) -> (Db<'_>, &mut ShardExtension) {
         let db = self.db;
-        self.shard(place.shard).db(db)
+        self.shard(shard).db_and_ext(db)
     }
 
-    /// Removes the key if its time has come. Every lookup starts with this.
+    /// The key's place in its database with one probe: for whoever reads and then changes. A key whose time
+    /// has come is removed first. Report a change with [`Keys::changed`] afterwards.
     #[inline]
-    fn expire(&mut self, place: Place, key: &[u8]) {
-        let now_ms = self.now_ms;
-        let db = self.db_at(place);
-        if db.expires_len() != 0 && db.remove_expired(place.hash, key, now_ms) {
-            self.stats.metrics.expired_keys.add(1);
-            let db = self.db;
-            self.shard(place.shard).ext().touched(db, key);
+    pub fn entry<'s, 'key>(&'s mut self, key: &'key [u8]) -> Entry<'s, 'key> {
+        let place = self.locate(key);
+        let (now_ms, stats, selected) = (self.now_ms, self.stats, self.db);
+        let (db, ext) = self.parts(place.shard);
+        match db.into_entry(place.hash, key) {
+            Entry::Occupied(entry) if is_due(entry.record(), now_ms) => {
+                stats.metrics.expired_keys.add(1);
+                ext.touched(selected, key);
+                Entry::Vacant(entry.vacate(place.hash, key))
+            }
+            entry => entry,
         }
     }
 
     /// Looks a key up for reading: counts hit or miss and renews its access clock.
     #[inline]
-    pub fn read(&mut self, key: &[u8]) -> Option<&Record> {
-        let place = self.locate(key);
-        self.expire(place, key);
+    pub fn read(&mut self, key: &[u8]) -> Option<Record<'_>> {
         let (stats, clock, touch) = (self.stats, self.access_clock(), !self.no_touch);
-        let record = self.db_at(place).get(place.hash, key);
+        let record = self.peek(key);
         match record {
             Some(record) => {
                 stats.metrics.keyspace_hits.add(1);
@@ -149,10 +152,11 @@ impl<'k> Keys<'k> {
 
     /// Looks a key up without leaving traces (TTL, OBJECT, and writers that look first).
     #[inline]
-    pub fn peek(&mut self, key: &[u8]) -> Option<&Record> {
-        let place = self.locate(key);
-        self.expire(place, key);
-        self.db_at(place).get(place.hash, key)
+    pub fn peek(&mut self, key: &[u8]) -> Option<Record<'_>> {
+        match self.entry(key) {
+            Entry::Occupied(entry) => Some(entry.into_record()),
+            Entry::Vacant(_) => None,
+        }
     }
 
     /// Whether the key exists.
@@ -160,47 +164,48 @@ impl<'k> Keys<'k> {
         self.peek(key).is_some()
     }
 
-    /// The key's place in its database for a change; report the change with [`Keys::changed`] afterwards.
-    #[inline]
-    pub fn db_for(&mut self, key: &[u8]) -> (&mut Db, Place) {
-        let place = self.locate(key);
-        self.expire(place, key);
-        (self.db_at(place), place)
-    }
-
     /// Sets a string, replacing whatever was there together with its expiry, and reports the change.
     #[inline]
     pub fn set(&mut self, key: &[u8], value: Value<'_>, expire_at_ms: Option<i64>) {
         let place = self.locate(key);
-        let clock = self.access_clock();
-        self.db_at(place).set(place.hash, key, value, expire_at_ms, clock);
-        self.changed(key);
+        let (clock, selected) = (self.access_clock(), self.db);
+        let (mut db, ext) = self.parts(place.shard);
+        db.set(place.hash, key, value, expire_at_ms, clock);
+        ext.touched(selected, key);
+        self.stats.metrics.changes.add(1);
     }
 
     /// Replaces a string's value and leaves its expiry as it is, and reports the change.
     pub fn replace_value(&mut self, key: &[u8], value: Value<'_>) {
-        let expire_at_ms = self.peek(key).and_then(Record::expire_at);
-        self.set(key, value, expire_at_ms);
+        let clock = self.access_clock();
+        match self.entry(key) {
+            Entry::Occupied(mut entry) => entry.set_value(value),
+            Entry::Vacant(entry) => {
+                entry.insert(value, None, clock);
+            }
+        }
+        self.changed(key);
     }
 
     /// Sets or clears the expiry of a key; false when the key is missing. Reports the change.
     pub fn set_expire(&mut self, key: &[u8], expire_at_ms: Option<i64>) -> bool {
-        let (db, place) = self.db_for(key);
-        let exists = db.set_expire(place.hash, key, expire_at_ms);
-        if exists {
-            self.changed(key);
-        }
-        exists
+        let Entry::Occupied(mut entry) = self.entry(key) else { return false };
+        entry.set_expire(expire_at_ms);
+        self.changed(key);
+        true
+    }
+
+    /// Takes a key out; `None` when it is missing. Reports the change.
+    pub fn take(&mut self, key: &[u8]) -> Option<OwnedRecord> {
+        let Entry::Occupied(entry) = self.entry(key) else { return None };
+        let record = entry.take();
+        self.changed(key);
+        Some(record)
     }
 
     /// Removes a key; false when it is missing. Reports the change.
     pub fn remove(&mut self, key: &[u8]) -> bool {
-        let (db, place) = self.db_for(key);
-        let existed = db.remove(place.hash, key);
-        if existed {
-            self.changed(key);
-        }
-        existed
+        self.take(key).is_some()
     }
 
     /// A key of the selected database was changed: counts it and tells its watchers.
@@ -234,6 +239,12 @@ impl<'k> Keys<'k> {
     pub fn access_clock(&self) -> u32 {
         access_clock(self.now_ms)
     }
+}
+
+/// Whether a record's time has come.
+#[inline]
+fn is_due(record: Record<'_>, now_ms: i64) -> bool {
+    record.expire_at().is_some_and(|at| at <= now_ms)
 }
 
 /// The 24-bit access clock at a moment: unix seconds, wrapping every 194 days.

@@ -64,6 +64,14 @@ impl<'a> OccupiedEntry<'a> {
         drop(self.take());
     }
 
+    /// Removes the key and returns its place, free again. `hash` and `key` are those it was found by.
+    #[must_use]
+    pub fn vacate<'k>(self, hash: u64, key: &'k [u8]) -> VacantEntry<'a, 'k> {
+        let core = self.core;
+        self.remove();
+        VacantEntry::new(core, hash, key)
+    }
+
     /// Takes the key out, to be dropped elsewhere.
     #[must_use]
     pub fn take(self) -> OwnedRecord {
