@@ -6,7 +6,7 @@ use crate::acl::Access;
 use crate::clients::monitors::Monitors;
 use crate::clients::pause::Pause;
 use crate::clients::{Clients, Inbox, Mail};
-use crate::config::Config;
+use crate::config::{ClientClass, Config, OutputLimit};
 use crate::observability::latency::LatencyMonitor;
 use crate::observability::slowlog::SlowLog;
 use crate::observability::stats::Stats;
@@ -151,9 +151,17 @@ impl Server {
         self.inboxes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The hard output-buffer limit of normal clients in bytes, 0 for none.
-    pub fn normal_output_limit(&self) -> usize {
-        self.config.output_limit_normal().hard
+    /// `client-output-buffer-limit` of a class of clients.
+    pub fn output_limit(&self, class: ClientClass) -> OutputLimit {
+        self.config.output_limit(class)
+    }
+
+    /// Bytes of unsent replies above which a connection's commands are not executed until it has read some: at
+    /// least 1 MiB, so that this never slows an ordinary pipeline, and above the configured limits, so that those
+    /// are reached and enforced.
+    pub fn output_bound(&self) -> usize {
+        let limit = self.output_limit(ClientClass::Normal);
+        (1 << 20).max(limit.hard as usize + 1).max(limit.soft as usize + 1)
     }
 }
 
