@@ -12,7 +12,7 @@ use crate::observability::slowlog::SlowLog;
 use crate::observability::stats::Stats;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 
 /// A section of INFO: a row in the room that knows the figures, collected by `boot`.
 #[derive(Debug, Clone, Copy)]
@@ -37,8 +37,20 @@ pub enum ActiveDispatch {
     Rings = 1,
 }
 
+/// What the network turned out to be, filled in when the I/O threads run.
+#[derive(Debug, Clone)]
+pub struct NetworkFacts {
+    /// `io_uring` or `epoll`.
+    pub backend: &'static str,
+    /// Number of I/O threads.
+    pub io_threads: usize,
+    /// Number of worker threads that `rings` dispatch uses.
+    pub worker_threads: usize,
+    /// Kernel features: wanted, in use, and why not.
+    pub features: Vec<boxcar_sys::Feature>,
+}
+
 /// See the module's text.
-#[derive(Debug)]
 pub struct Server {
     /// All directives.
     pub config: Arc<Config>,
@@ -60,6 +72,8 @@ pub struct Server {
     pub slowlog: SlowLog,
     /// Latency spikes.
     pub latency: LatencyMonitor,
+    /// What the network turned out to be.
+    pub network: OnceLock<NetworkFacts>,
     /// How to stop.
     pub shutdown: Shutdown,
     /// Facts fixed at start.
@@ -111,6 +125,7 @@ impl Server {
             stats,
             slowlog: SlowLog::default(),
             latency: LatencyMonitor::default(),
+            network: OnceLock::new(),
             shutdown: Shutdown::default(),
             identity,
             info,

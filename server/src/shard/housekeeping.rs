@@ -113,7 +113,7 @@ impl Housekeeper {
             return;
         }
         let commands = self.server.stats.totals().commands_processed;
-        let contended = self.server.keyspace.lock_counters().contended;
+        let contended = self.server.keyspace.lock_counters().spun;
         let active = self.server.dispatch();
         let wanted = self.chooser.choose(active, commands, contended);
         if wanted == active {
