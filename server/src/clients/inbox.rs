@@ -6,6 +6,7 @@
 use boxcar_store::Wake;
 use boxcar_sys::{Doorbell, Token};
 use crossbeam_queue::SegQueue;
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -47,7 +48,10 @@ impl Inbox {
     pub fn ring(&self) {
         // Pairs with the exchange in `fall_asleep`: either the owner sees the message or we see it asleep.
         if self.asleep.swap(false, Ordering::SeqCst) {
-            self.doorbell.ring();
+            DEFERRED.with_borrow_mut(|deferred| match deferred {
+                Some(doorbells) => doorbells.push(self.doorbell.clone()),
+                None => self.doorbell.ring(),
+            });
         }
     }
 
@@ -71,11 +75,27 @@ impl Inbox {
     pub fn is_empty(&self) -> bool {
         self.queue.is_empty()
     }
+}
 
-    /// The doorbell, for rings that travel inside another thread's io_uring.
-    pub fn doorbell(&self) -> &Doorbell {
-        &self.doorbell
-    }
+thread_local! {
+    /// Doorbells that this thread will ring with its next turn; `None` on threads without a driver, which ring at
+    /// once.
+    static DEFERRED: RefCell<Option<Vec<Doorbell>>> = const { RefCell::new(None) };
+}
+
+/// From now on this thread collects the doorbells it has to ring, for [`take_deferred`].
+pub fn defer_rings() {
+    DEFERRED.set(Some(Vec::new()));
+}
+
+/// Hands the collected doorbells to `ring`, which sends them through the thread's own driver: between two io_urings
+/// that is a message that costs no system call of its own.
+pub fn take_deferred(mut ring: impl FnMut(&Doorbell)) {
+    DEFERRED.with_borrow_mut(|deferred| {
+        for doorbell in deferred.iter_mut().flat_map(|doorbells| doorbells.drain(..)) {
+            ring(&doorbell);
+        }
+    });
 }
 
 impl Wake for Inbox {

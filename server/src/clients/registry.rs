@@ -61,8 +61,10 @@ pub struct Client {
     pub last_command: AtomicU16,
     /// Bytes waiting in the query buffer.
     pub query_bytes: AtomicUsize,
-    /// Bytes waiting to be sent, including pushed ones that still lie in the inbox.
+    /// Bytes waiting to be sent, as last looked at by the owning thread.
     pub output_bytes: AtomicUsize,
+    /// Pushed bytes that still lie in the inbox.
+    pub pushed_bytes: AtomicUsize,
     /// Total bytes read and written.
     pub net_bytes: [AtomicU64; 2],
     /// Name, library name and version, user: set rarely, listed rarely.
@@ -139,7 +141,8 @@ impl Client {
         if self.is_killed() {
             return;
         }
-        let waiting = self.output_bytes.fetch_add(bytes.len(), Relaxed) + bytes.len();
+        let pushed = self.pushed_bytes.fetch_add(bytes.len(), Relaxed) + bytes.len();
+        let waiting = pushed + self.output_bytes.load(Relaxed);
         if hard_limit != 0 && waiting > hard_limit {
             self.kill();
         } else {
@@ -184,6 +187,7 @@ impl Clients {
             last_command: AtomicU16::new(u16::MAX),
             query_bytes: AtomicUsize::new(0),
             output_bytes: AtomicUsize::new(0),
+            pushed_bytes: AtomicUsize::new(0),
             net_bytes: [AtomicU64::new(0), AtomicU64::new(0)],
             labels: Mutex::default(),
             killed: AtomicBool::new(false),

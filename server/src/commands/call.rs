@@ -5,7 +5,7 @@ use super::args::Args;
 use super::context::Cx;
 use super::error::Error;
 use super::row::Flags;
-use crate::config::directives;
+use crate::config::{ClientClass, rows};
 use boxcar_sys::clock::{Ticks, wall_us};
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -27,20 +27,20 @@ pub fn call(cx: &mut Cx<'_, '_>, args: Args<'_>) {
     }
     counters.calls.add(1);
     cx.stats.metrics.commands_processed.add(1);
-    if cx.server.config.bool(directives::COMMAND_TIMING) {
+    if cx.server.config.bool(rows::COMMAND_TIMING) {
         let ended = Ticks::now();
-        let nanos = ended.since(started);
+        let nanos = ended.nanos_since(started);
         cx.tick = ended;
         counters.nanos.add(nanos);
-        if cx.server.config.bool(directives::LATENCY_TRACKING) {
+        if cx.server.config.bool(rows::LATENCY_TRACKING) {
             counters.record_latency(nanos);
         }
         let micros = nanos / 1000;
-        let slow = cx.server.config.int(directives::SLOWLOG_LOG_SLOWER_THAN);
+        let slow = cx.server.config.int(rows::SLOWLOG_LOG_SLOWER_THAN);
         if slow >= 0 && micros >= slow.unsigned_abs() {
             log_slow(cx, args, micros);
         }
-        let threshold = cx.server.config.int(directives::LATENCY_MONITOR_THRESHOLD).unsigned_abs();
+        let threshold = cx.server.config.int(rows::LATENCY_MONITOR_THRESHOLD).unsigned_abs();
         if threshold != 0 && micros / 1000 >= threshold {
             let event = if command.flags.contains(Flags::FAST) { "fast-command" } else { "command" };
             cx.server.latency.add(event, threshold, cx.keys.now_ms / 1000, micros / 1000);
@@ -62,7 +62,7 @@ fn log_slow(cx: &mut Cx<'_, '_>, args: Args<'_>, micros: u64) {
     if cx.command.flags.contains(Flags::SKIP_SLOWLOG) {
         return;
     }
-    let max_len = cx.server.config.int(directives::SLOWLOG_MAX_LEN) as usize;
+    let max_len = cx.server.config.int(rows::SLOWLOG_MAX_LEN) as usize;
     let client = &cx.session.client;
     let name = client.labels().name.clone();
     let now = cx.keys.now_ms / 1000;
@@ -97,7 +97,7 @@ fn feed_monitors(cx: &Cx<'_, '_>, args: Args<'_>) {
     }
     line.push_str("\r\n");
     let line: Arc<[u8]> = line.into_bytes().into();
-    cx.server.monitors.feed(&line, cx.server.normal_output_limit());
+    cx.server.monitors.feed(&line, cx.server.output_limit(ClientClass::Normal).hard as usize);
     client.active_ms.store(cx.keys.now_ms, Relaxed);
 }
 

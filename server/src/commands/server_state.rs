@@ -6,13 +6,13 @@ use crate::acl::Access;
 use crate::clients::monitors::Monitors;
 use crate::clients::pause::Pause;
 use crate::clients::{Clients, Inbox, Mail};
-use crate::config::Config;
+use crate::config::{ClientClass, Config, OutputLimit};
 use crate::observability::latency::LatencyMonitor;
 use crate::observability::slowlog::SlowLog;
 use crate::observability::stats::Stats;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 
 /// A section of INFO: a row in the room that knows the figures, collected by `boot`.
 #[derive(Debug, Clone, Copy)]
@@ -37,8 +37,20 @@ pub enum ActiveDispatch {
     Rings = 1,
 }
 
+/// What the network turned out to be, filled in when the I/O threads run.
+#[derive(Debug, Clone)]
+pub struct NetworkFacts {
+    /// `io_uring` or `epoll`.
+    pub backend: &'static str,
+    /// Number of I/O threads.
+    pub io_threads: usize,
+    /// Number of worker threads that `rings` dispatch uses.
+    pub worker_threads: usize,
+    /// Kernel features: wanted, in use, and why not.
+    pub features: Vec<boxcar_sys::Feature>,
+}
+
 /// See the module's text.
-#[derive(Debug)]
 pub struct Server {
     /// All directives.
     pub config: Arc<Config>,
@@ -60,6 +72,8 @@ pub struct Server {
     pub slowlog: SlowLog,
     /// Latency spikes.
     pub latency: LatencyMonitor,
+    /// What the network turned out to be.
+    pub network: OnceLock<NetworkFacts>,
     /// How to stop.
     pub shutdown: Shutdown,
     /// Facts fixed at start.
@@ -111,6 +125,7 @@ impl Server {
             stats,
             slowlog: SlowLog::default(),
             latency: LatencyMonitor::default(),
+            network: OnceLock::new(),
             shutdown: Shutdown::default(),
             identity,
             info,
@@ -151,9 +166,17 @@ impl Server {
         self.inboxes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The hard output-buffer limit of normal clients in bytes, 0 for none.
-    pub fn normal_output_limit(&self) -> usize {
-        self.config.output_limit_normal().hard
+    /// `client-output-buffer-limit` of a class of clients.
+    pub fn output_limit(&self, class: ClientClass) -> OutputLimit {
+        self.config.output_limit(class)
+    }
+
+    /// Bytes of unsent replies above which a connection's commands are not executed until it has read some: at
+    /// least 1 MiB, so that this never slows an ordinary pipeline, and above the configured limits, so that those
+    /// are reached and enforced.
+    pub fn output_bound(&self) -> usize {
+        let limit = self.output_limit(ClientClass::Normal);
+        (1 << 20).max(limit.hard as usize + 1).max(limit.soft as usize + 1)
     }
 }
 

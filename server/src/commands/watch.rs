@@ -27,6 +27,11 @@ impl ShardExtension {
         }
     }
 
+    /// Whether anyone watches anything here.
+    pub fn has_watchers(&self) -> bool {
+        !self.watched.is_empty()
+    }
+
     #[cold]
     fn notify(&mut self, db: usize, key: &[u8]) {
         let Some(watchers) = self.watched.get_mut(key) else { return };

@@ -4,6 +4,9 @@
 //! - [`Config`] holds the values. Reading one is a relaxed atomic load (numbers, switches, choices) or a
 //!   reference count (texts, lists), so that any thread may read at any time.
 //!
+//! - [`load`] reads configuration files in Redis's syntax, [`command_line`] what stands behind the program's name,
+//!   [`set`] is `CONFIG GET` and `CONFIG SET`, [`rewrite`] `CONFIG REWRITE`, [`reference`] the page of all directives.
+//!
 //! This is the lowest room of the server: it imports nothing from the others. Whoever must act on a change
 //! registers a hook ([`Config::on_change`]).
 //!
@@ -18,11 +21,21 @@
 #![forbid(unsafe_code)]
 
 pub mod choices;
+pub mod command_line;
+pub mod glob;
+pub mod load;
+pub mod reference;
+pub mod rewrite;
 mod row;
 pub mod rows;
+pub mod set;
+mod syntax;
+#[cfg(test)]
+mod tests;
 mod value;
 mod words;
 
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -43,6 +56,19 @@ pub struct Config {
     output_limits: [[AtomicU64; 3]; 3],
     /// What to call after which directive has changed. The lock also keeps two `CONFIG SET`s apart.
     hooks: Mutex<Vec<Hook>>,
+    /// The configuration file, absolute: what `CONFIG REWRITE` rewrites.
+    file: Option<PathBuf>,
+    /// `rename-command` lines in order.
+    renamed_commands: Vec<RenamedCommand>,
+}
+
+/// A `rename-command` line. Whether the command exists is for the owner of the command table to check.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RenamedCommand {
+    /// The command's own name.
+    pub name: String,
+    /// The name it gets; empty removes it.
+    pub new_name: String,
 }
 
 /// Puts a changed directive into effect, or says why that is impossible.
@@ -83,6 +109,8 @@ impl Default for Config {
             values: std::array::from_fn(|_| RwLock::new(Value::Number(0))),
             output_limits: std::array::from_fn(|_| std::array::from_fn(|_| AtomicU64::new(0))),
             hooks: Mutex::new(Vec::new()),
+            file: None,
+            renamed_commands: Vec::new(),
         };
         for directive in Directive::all() {
             config.store(directive, Value::default_of(directive.row()));
@@ -151,8 +179,32 @@ impl Config {
         }
     }
 
+    /// The configuration file the server was started with, absolute.
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
+    /// The `rename-command` lines, in order.
+    pub fn renamed_commands(&self) -> &[RenamedCommand] {
+        &self.renamed_commands
+    }
+
+    /// The value as `CONFIG GET` reports it.
+    pub fn render(&self, directive: impl Into<Directive>) -> String {
+        let directive = directive.into();
+        self.value(directive).render(directive.row())
+    }
+
+    /// Directives that were configured but have no effect here ([`State::Kept`]): worth a line in the log at start.
+    pub fn without_effect(&self) -> Vec<&'static Row> {
+        let changed = |directive: &Directive| self.value(*directive) != Value::default_of(directive.row());
+        let rows = Directive::all().filter(changed).map(Directive::row);
+        rows.filter(|row| row.state == State::Kept).collect()
+    }
+
     /// Registers `apply`, to be called on the thread of the `CONFIG SET` after the directive has a new value. When
-    /// it fails, the whole `CONFIG SET` is taken back and its text reported. It must not set directives itself.
+    /// it fails, the whole `CONFIG SET` is taken back and its text reported. It must be quick, must not set directives or
+    /// register hooks, and must not wait for another thread, which may itself be waiting to run a `CONFIG SET`.
     pub fn on_change(
         &self,
         directive: impl Into<Directive>,

@@ -29,14 +29,10 @@ impl Value {
         Value::Words(words.iter().map(|word| Arc::from(word.as_ref())).collect())
     }
 
-    /// Parses `given`, the arguments after the directive's name. `current` is the value it has now, which the
-    /// rule of a list may build upon. The error is Redis's text for what is wrong.
-    pub(super) fn parse(row: &Row, current: &Value, given: &[&str]) -> Result<Value, String> {
+    /// Parses `given`, the arguments after the directive's name. `current` is what the rule of a list may build
+    /// upon. The error is Redis's text for what is wrong.
+    pub(super) fn parse(row: &Row, current: &[Arc<str>], given: &[&str]) -> Result<Value, String> {
         if let Kind::Words(rule) = row.kind {
-            let current: &[Arc<str>] = match current {
-                Value::Words(words) => words,
-                Value::Number(_) | Value::Text(_) => &[],
-            };
             return (rule.parse)(current, given).map(|words| Value::words(&words));
         }
         let [text] = given else { return Err("wrong number of arguments".into()) };

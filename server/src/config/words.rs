@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::syntax::quote;
 use super::value::{one_of, parse_memory, render_memory};
 
 /// How a directive of several words is read and written.
@@ -32,7 +33,17 @@ pub(super) enum Repetition {
 }
 
 fn joined(words: &[Arc<str>]) -> String {
-    if words.is_empty() { "\"\"".into() } else { words.join(" ") }
+    if words.is_empty() {
+        return "\"\"".into();
+    }
+    let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'\\');
+    let word = |word: &Arc<str>| {
+        if !word.is_empty() && word.bytes().all(plain) {
+            return word.to_string();
+        }
+        String::from_utf8(quote(word.as_bytes())).expect("quoting keeps UTF-8")
+    };
+    words.iter().map(word).collect::<Vec<_>>().join(" ")
 }
 
 /// A list on one line whose last mention counts.

@@ -2,6 +2,7 @@
 //!
 //! Events come in through `tracing`; level and destination follow the `loglevel` and `logfile` directives.
 
+use crate::config::choices::LogLevel;
 use std::fmt::{self, Write as _};
 use std::fs::OpenOptions;
 use std::io::{self, Write};
@@ -12,39 +13,22 @@ use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
-/// How much is logged, by the values of the `loglevel` directive.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum LogLevel {
-    /// Everything.
-    Debug,
-    /// Rarely useful details.
-    Verbose,
-    /// What an operator wants to see in production.
-    Notice,
-    /// Only what needs attention.
-    Warning,
-    /// Nothing.
-    Nothing,
+/// The `loglevel` that shows an event.
+fn level_of(level: Level) -> LogLevel {
+    match level {
+        Level::ERROR | Level::WARN => LogLevel::Warning,
+        Level::INFO => LogLevel::Notice,
+        Level::DEBUG => LogLevel::Verbose,
+        Level::TRACE => LogLevel::Debug,
+    }
 }
 
-impl LogLevel {
-    fn of(level: Level) -> Self {
-        match level {
-            Level::ERROR | Level::WARN => Self::Warning,
-            Level::INFO => Self::Notice,
-            Level::DEBUG => Self::Verbose,
-            Level::TRACE => Self::Debug,
-        }
-    }
-
-    fn mark(self) -> char {
-        match self {
-            Self::Debug => '.',
-            Self::Verbose => '-',
-            Self::Notice => '*',
-            Self::Warning | Self::Nothing => '#',
-        }
+fn mark(level: LogLevel) -> char {
+    match level {
+        LogLevel::Debug => '.',
+        LogLevel::Verbose => '-',
+        LogLevel::Notice => '*',
+        LogLevel::Warning | LogLevel::Nothing => '#',
     }
 }
 
@@ -91,13 +75,13 @@ impl Visit for Message {
 
 impl<S: Subscriber> Layer<S> for RedisLines {
     fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
-        LogLevel::of(*metadata.level()) as u8 >= LEVEL.load(Relaxed)
+        level_of(*metadata.level()) as u8 >= LEVEL.load(Relaxed)
     }
 
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let mut message = Message(String::new());
         event.record(&mut message);
-        let mark = LogLevel::of(*event.metadata().level()).mark();
+        let mark = mark(level_of(*event.metadata().level()));
         let line =
             format!("{}:M {} {mark} {}\n", std::process::id(), local_time(), message.0.replace('\n', " "));
         let file = FILE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

@@ -10,7 +10,7 @@ use crate::commands::call::{call, write_error};
 use crate::commands::row::Flags;
 use crate::commands::table::Lookup;
 use crate::commands::{Args, Cx, Entry, Error, Keys, Server};
-use crate::config::directives;
+use crate::config::rows;
 use crate::observability::stats::ThreadStats;
 use boxcar_resp::{Commands, Reply};
 use boxcar_store::{Place, Wake};
@@ -159,7 +159,7 @@ impl<'k> Run<'k, '_> {
 
     /// Looks up names, hashes keys and prefetches what the lookups will touch.
     fn stage(&self, range: std::ops::Range<usize>, db: usize, staged: &mut [Staged<'k>; WINDOW]) {
-        let prefetch = range.len() > 1 && self.server.config.bool(directives::PREFETCH);
+        let prefetch = range.len() > 1 && self.server.config.bool(rows::PREFETCH);
         let keyspace = &self.server.keyspace;
         let epoch = prefetch.then(|| keyspace.pin());
         for (command, staged) in range.clone().zip(staged.iter_mut()) {

@@ -5,10 +5,6 @@ use crate::commands::keys::ServerKeyspace;
 use crate::commands::{Args, Entry, Keys, Locks, Table};
 use smallvec::SmallVec;
 
-/// Attempts to take a lock before the run is parked. A holder that runs keeps a lock for well under a
-/// microsecond; one attempt with its pause takes about 40 ns, so this is some 5 us.
-const ATTEMPTS: u32 = 128;
-
 /// The shards a command needs.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Plan {
@@ -94,25 +90,10 @@ pub fn acquire_one(keys: &mut Keys<'_>, shard: u32) -> Result<(), u32> {
     take(keys, shard)
 }
 
+/// A holder that runs keeps a lock for well under a microsecond: a short spin, then the caller parks.
 #[inline]
 fn take(keys: &mut Keys<'_>, shard: u32) -> Result<(), u32> {
-    match keys.keyspace().try_lock(shard) {
-        Some(guard) => {
-            keys.hold(guard);
-            Ok(())
-        }
-        None => take_contended(keys, shard),
-    }
-}
-
-#[cold]
-fn take_contended(keys: &mut Keys<'_>, shard: u32) -> Result<(), u32> {
-    for _ in 0..ATTEMPTS {
-        std::hint::spin_loop();
-        if let Some(guard) = keys.keyspace().try_lock(shard) {
-            keys.hold(guard);
-            return Ok(());
-        }
-    }
-    Err(shard)
+    let guard = keys.keyspace().lock_bounded(shard).ok_or(shard)?;
+    keys.hold(guard);
+    Ok(())
 }

@@ -3,8 +3,8 @@
 use super::batch::Batch;
 use super::executor::Executor;
 use crate::commands::Server;
-use crate::config::directives;
-use boxcar_sys::affinity;
+use crate::config::rows;
+use boxcar_sys::affinity::{self, CpuList};
 use boxcar_sys::clock::monotonic_us;
 use crossbeam_queue::ArrayQueue;
 use crossbeam_utils::CachePadded;
@@ -24,13 +24,13 @@ pub struct Workers {
     ports: Vec<Arc<Port>>,
     stopping: Arc<AtomicBool>,
     threads: Mutex<Vec<JoinHandle<()>>>,
-    cpus: Vec<usize>,
+    cpus: Option<CpuList>,
 }
 
 impl Workers {
     /// `count` workers whose rings have room for `capacity` batches each: all there are, so that a push never
     /// fails. Worker `i` is pinned to `cpus[i % len]` unless `cpus` is empty.
-    pub fn new(count: usize, capacity: usize, cpus: Vec<usize>) -> Self {
+    pub fn new(count: usize, capacity: usize, cpus: Option<CpuList>) -> Self {
         let port = || {
             Arc::new(Port {
                 ring: ArrayQueue::new(capacity),
@@ -66,12 +66,12 @@ impl Workers {
             let name = format!("boxcar-work-{i}");
             let executor = Executor::new(Arc::clone(server), server.stats.register(&name));
             let (port, stopping) = (Arc::clone(port), Arc::clone(&self.stopping));
-            let cpu = (!self.cpus.is_empty()).then(|| self.cpus[i % self.cpus.len()]);
+            let cpu = self.cpus.as_ref().map(|list| one_of(list, i));
             let body = move || {
                 if let Some(cpu) = cpu
-                    && let Err(error) = affinity::pin_current_thread(&[cpu])
+                    && let Err(error) = affinity::pin_current_thread(&cpu)
                 {
-                    tracing::warn!("cannot pin a worker to CPU {cpu}: {error}");
+                    tracing::warn!("cannot pin a worker: {error}");
                 }
                 work(&port, &executor, &stopping);
             };
@@ -121,20 +121,25 @@ impl Port {
     }
 }
 
+/// The CPU of thread `i` when threads are spread over a list.
+pub fn one_of(list: &CpuList, i: usize) -> CpuList {
+    list.cpus().iter().copied().cycle().skip(i).take(1).collect()
+}
+
 fn work(port: &Port, executor: &Executor, stopping: &AtomicBool) {
     port.thread.get_or_init(thread::current);
     let server = executor.server();
     let mut idle_since = None;
     loop {
         if let Some(batch) = port.ring.pop() {
-            batch.execute(executor, server.output_soft_bound());
+            batch.execute(executor, server.output_bound());
             idle_since = None;
             continue;
         }
         if stopping.load(Ordering::SeqCst) {
             return;
         }
-        let spin_us = server.config.int(directives::BUSY_POLL_US).unsigned_abs();
+        let spin_us = server.config.int(rows::BUSY_POLL_US).unsigned_abs();
         if spin_us > 0 {
             let now = monotonic_us();
             if now - *idle_since.get_or_insert(now) < spin_us {
