@@ -66,10 +66,9 @@ fn log_slow(cx: &mut Cx<'_, '_>, args: Args<'_>, micros: u64) {
     let client = &cx.session.client;
     let name = client.labels().name.clone();
     let now = cx.keys.now_ms / 1000;
-    let hidden: &[u8] = b"(redacted)";
-    let first = if cx.command.flags.contains(Flags::SENSITIVE) { 1 } else { args.len() };
+    let secret = cx.command.command.secret;
     let shown: Vec<&[u8]> =
-        args.from(0).enumerate().map(|(i, arg)| if i < first { arg } else { hidden }).collect();
+        args.from(0).enumerate().map(|(i, arg)| if secret(args, i) { b"(redacted)" } else { arg }).collect();
     cx.server.slowlog.push(max_len, now, micros, shown.into_iter(), client.address.clone(), name);
 }
 
@@ -89,7 +88,7 @@ fn feed_monitors(cx: &Cx<'_, '_>, args: Args<'_>) {
     let _infallible = write!(line, "{}{address}]", if unix { "unix:" } else { "" });
     for (i, arg) in args.from(0).enumerate() {
         line.push(' ');
-        if i > 0 && cx.command.flags.contains(Flags::SENSITIVE) {
+        if (cx.command.command.secret)(args, i) {
             line.push_str("\"(redacted)\"");
         } else {
             quote(arg, &mut line);
