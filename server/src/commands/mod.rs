@@ -16,6 +16,9 @@ pub mod server_state;
 pub mod table;
 pub mod watch;
 
+#[cfg(test)]
+pub mod testing;
+
 pub mod connection;
 pub mod generic;
 pub mod server;
