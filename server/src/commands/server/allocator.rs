@@ -105,9 +105,9 @@ mod implementation {
     }
 
     pub(super) fn name() -> String {
-        let version = version::read().unwrap_or_default();
+        let full = version::read().unwrap_or_default();
         // A release number, then the distance to it and the commit.
-        let release = version.split('-').next().unwrap_or_default();
+        let release = full.split('-').next().unwrap_or_default();
         format!("jemalloc-{release}")
     }
 
