@@ -198,9 +198,9 @@ fn new_server(config: &Arc<Config>) -> Result<Server, StartError> {
     };
     let keyspace = Keyspace::new(options, |_| ShardExtension::default());
     let renames: Vec<(String, String)> = config
-        .list(rows::RENAME_COMMAND)
-        .chunks_exact(2)
-        .map(|pair| (pair[0].to_string(), pair[1].to_string()))
+        .renamed_commands()
+        .iter()
+        .map(|rename| (rename.name.clone(), rename.new_name.clone()))
         .collect();
     let table = Table::new(&renames).map_err(StartError::Rename)?;
     let identity = Identity {
@@ -209,7 +209,7 @@ fn new_server(config: &Arc<Config>) -> Result<Server, StartError> {
         executable: std::env::current_exe().unwrap_or_default(),
         config_file: config.file().map(PathBuf::from),
     };
-    let server = Server::new(Arc::clone(config), keyspace, table, identity, crate::commands::INFO_SECTIONS);
+    let server = Server::new(Arc::clone(config), keyspace, table, identity, Vec::new());
     server.access.set_password(config.text(rows::REQUIREPASS).as_bytes());
     Ok(server)
 }

@@ -48,7 +48,7 @@ fn set(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     if args.len() > 3 {
         return Err(Error::Syntax);
     }
-    cx.keys.set(args.at(1), Value::from_text(args.at(2)), None);
+    cx.keys.set(args.at(1), Value::encode(args.at(2)), None);
     cx.reply.ok();
     Ok(())
 }
