@@ -129,8 +129,7 @@ pub fn start(config: Config, signals: SigSet) -> Result<Running, StartError> {
     follow_config(&server, &workers);
     apply_dispatch(&server, &workers).map_err(StartError::Thread)?;
     let stopping = Arc::new(AtomicBool::new(false));
-    let (io_threads, features) =
-        start_io_threads(&server, &workers, &layout, backend, listeners, &stopping)?;
+    let (io_threads, features) = start_io_threads(&server, &workers, &layout, backend, listeners, &stopping)?;
     let facts = NetworkFacts {
         backend: backend.name(),
         io_threads: layout.io_threads,
@@ -298,7 +297,9 @@ const MAX_CONNECTIONS: usize = 1 << 20;
 fn choose_backend(config: &Config) -> Result<Backend, StartError> {
     let trial = |backend| Driver::open(backend, &driver_options(config)).map(drop);
     match config.choice(rows::NETWORK) {
-        Network::Epoll => trial(Backend::Epoll).map(|()| Backend::Epoll).map_err(|e| StartError::Driver("epoll", e)),
+        Network::Epoll => {
+            trial(Backend::Epoll).map(|()| Backend::Epoll).map_err(|e| StartError::Driver("epoll", e))
+        }
         Network::IoUring => {
             trial(Backend::IoUring).map(|()| Backend::IoUring).map_err(|e| StartError::Driver("io_uring", e))
         }

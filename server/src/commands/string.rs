@@ -4,12 +4,8 @@ use super::row::{Argument, Categories, Command, Flags, Group, KeyFlags, KeySpec,
 use super::{Args, CommandResult, Cx, Error};
 use boxcar_store::Value;
 
-const ROW: Command = Command {
-    group: Group::String,
-    categories: Categories::STRING,
-    locks: Locks::Keys,
-    ..Command::DEFAULT
-};
+const ROW: Command =
+    Command { group: Group::String, categories: Categories::STRING, locks: Locks::Keys, ..Command::DEFAULT };
 
 /// The family's rows.
 pub const COMMANDS: &[Command] = &[

@@ -367,9 +367,10 @@ fn is_paused(server: &Server, entry: &Entry, session: &Session, now_ms: i64) -> 
         PauseMode::All => true,
         PauseMode::Write => {
             let queued_write = |transaction: &crate::clients::Transaction| {
-                transaction.queue.iter().any(|queued| {
-                    server.table.entry(queued.command).flags.contains(Flags::WRITE)
-                })
+                transaction
+                    .queue
+                    .iter()
+                    .any(|queued| server.table.entry(queued.command).flags.contains(Flags::WRITE))
             };
             entry.flags.contains(Flags::WRITE)
                 || (entry.locks == crate::commands::Locks::Transaction
