@@ -158,7 +158,7 @@ pub(super) struct Requests {
 #[derive(Debug, Clone, Copy)]
 enum Layout {
     /// `bytes` holds requests of one kind and size, `stride` bytes each: only digits change.
-    Patched { kind: Kind, stride: usize, named: usize },
+    Patched { kind: Kind, stride: usize, value_at: usize, named: usize },
     /// `bytes` is written anew for each batch.
     Written,
 }
@@ -197,8 +197,11 @@ impl Requests {
         for _ in 0..depth {
             self.append(&mut bytes, Operation::new(kind, 0), size);
         }
-        let named = if kind == Kind::Set { size.min(KEY_DIGITS) } else { 0 };
-        (self.bytes, self.layout) = (bytes, Layout::Patched { kind, stride, named });
+        let (value_at, named) = match kind {
+            Kind::Get => (0, 0),
+            Kind::Set => (stride - 2 - size, size.min(KEY_DIGITS)),
+        };
+        (self.bytes, self.layout) = (bytes, Layout::Patched { kind, stride, value_at, named });
     }
 
     /// Where the digits stand in a request of `kind`.
@@ -234,9 +237,8 @@ impl Requests {
         mut journal: Option<&mut VecDeque<Operation>>,
     ) -> &[u8] {
         match self.layout {
-            Layout::Patched { kind, stride, named } => {
+            Layout::Patched { kind, stride, value_at, named } => {
                 let digits_at = self.digits_at(kind);
-                let value_at = stride - 2 - self.values.max();
                 for request in self.bytes.chunks_exact_mut(stride).take(count) {
                     let key = keys.draw();
                     let digits = digits(key);
