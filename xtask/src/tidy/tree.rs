@@ -3,7 +3,7 @@
 use anyhow::Context;
 use std::path::{Path, PathBuf};
 
-/// Folders that hold what is made, not what is written.
+/// What is made, not written. (In a linked worktree, `.git` is a file.)
 const MADE: &[&str] = &["target", ".git", "corpus", "artifacts", "__pycache__"];
 
 /// A text file.
@@ -42,10 +42,11 @@ impl Tree {
         for entry in std::fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))? {
             let entry = entry?;
             let path = entry.path();
+            if MADE.iter().any(|name| entry.file_name() == *name) {
+                continue;
+            }
             if entry.file_type()?.is_dir() {
-                if !MADE.iter().any(|name| entry.file_name() == *name) {
-                    self.read_folder(&path)?;
-                }
+                self.read_folder(&path)?;
             } else if entry.file_type()?.is_file() {
                 let bytes =
                     std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
