@@ -1,1 +1,35 @@
-//! Placeholder.
+//! Boxcar's keyspace: sharded, batched, without I/O and without a clock of its own.
+//!
+//! A [`Keyspace`] is divided into shards, each a lock and its part of every database. A command locates its key once
+//! ([`Keyspace::locate`]), locks the [`Place`]'s shard and works on the [`Db`] behind the [`ShardGuard`]. A batch of
+//! commands does so in stages: locate all keys, prefetch all buckets, prefetch all records, execute.
+//!
+//! - [`value`](Value): what a record holds, as the commands see it.
+//! - [`record`](Record): one allocation with key, expiry, access clock and small value; large ones are [`Blob`]s.
+//! - `table`: the hash table. `root`: one database's table in one shard, and the figures about it.
+//! - `lock`: a word to spin on, and a list to park on ([`Wake`]).
+//!
+//! What this package must never do: read a clock, block on anything but a shard's lock, or let a command pay for
+//! the size of the table.
+
+mod blob;
+mod db;
+mod entry;
+mod hash;
+mod keyspace;
+mod lock;
+mod record;
+mod root;
+mod table;
+mod value;
+
+pub use blob::Blob;
+pub use crossbeam_epoch::Guard;
+pub use db::{Db, DetachedDb, ExpireStep, SCAN_CURSOR_BITS};
+pub use entry::{Entry, OccupiedEntry, VacantEntry};
+pub use hash::hash_tag;
+pub use keyspace::{DEFAULT_INLINE_LIMIT, Keyspace, KeyspaceOptions, MAX_SHARDS, Place, ShardGuard};
+pub use lock::{LockCounters, Wake};
+pub use record::{OwnedRecord, Record};
+pub use root::Expires;
+pub use value::{EMBSTR_LIMIT, Encoding, IntegerText, Kind, Value, parse_integer};

@@ -1,0 +1,125 @@
+//! Executing one command whose locks are held: the handler and everything around it that is the same for all
+//! (monitor feed, error reply, statistics, slow log). Used by dispatch and by EXEC.
+
+use super::args::Args;
+use super::context::Cx;
+use super::error::Error;
+use super::row::Flags;
+use crate::config::{ClientClass, rows};
+use boxcar_sys::clock::{Ticks, wall_us};
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// Executes `cx.command` with these arguments. On return the reply holds exactly one reply.
+#[inline]
+pub fn call(cx: &mut Cx<'_, '_>, args: Args<'_>) {
+    if cx.server.monitors.any() {
+        feed_monitors(cx, args);
+    }
+    let (command, started, before) = (cx.command, cx.tick, cx.reply.len());
+    let result = (command.handler)(cx, args);
+    let counters = &cx.stats.commands[usize::from(command.id)];
+    if let Err(error) = result {
+        cx.reply.truncate(before);
+        counters.failed.add(1);
+        write_error(cx, &error);
+    }
+    counters.calls.add(1);
+    cx.stats.metrics.commands_processed.add(1);
+    if cx.server.config.bool(rows::COMMAND_TIMING) {
+        let ended = Ticks::now();
+        let nanos = ended.nanos_since(started);
+        cx.tick = ended;
+        counters.nanos.add(nanos);
+        if cx.server.config.bool(rows::LATENCY_TRACKING) {
+            counters.record_latency(nanos);
+        }
+        let micros = nanos / 1000;
+        let slow = cx.server.config.int(rows::SLOWLOG_LOG_SLOWER_THAN);
+        if slow >= 0 && micros >= slow.unsigned_abs() {
+            log_slow(cx, args, micros);
+        }
+        let threshold = cx.server.config.int(rows::LATENCY_MONITOR_THRESHOLD).unsigned_abs();
+        if threshold != 0 && micros / 1000 >= threshold {
+            let event = if command.flags.contains(Flags::FAST) { "fast-command" } else { "command" };
+            cx.server.latency.add(event, threshold, cx.keys.now_ms / 1000, micros / 1000);
+        }
+    }
+}
+
+/// Writes an error reply and counts it.
+#[cold]
+pub fn write_error(cx: &mut Cx<'_, '_>, error: &Error) {
+    let message = error.message();
+    cx.reply.error(&message);
+    cx.stats.metrics.error_replies.add(1);
+    cx.server.stats.count_error(&String::from_utf8_lossy(&message));
+}
+
+#[cold]
+fn log_slow(cx: &mut Cx<'_, '_>, args: Args<'_>, micros: u64) {
+    if cx.command.flags.contains(Flags::SKIP_SLOWLOG) {
+        return;
+    }
+    let max_len = cx.server.config.int(rows::SLOWLOG_MAX_LEN) as usize;
+    let client = &cx.session.client;
+    let name = client.labels().name.clone();
+    let now = cx.keys.now_ms / 1000;
+    let hidden: &[u8] = b"(redacted)";
+    let first = if cx.command.flags.contains(Flags::SENSITIVE) { 1 } else { args.len() };
+    let shown: Vec<&[u8]> =
+        args.from(0).enumerate().map(|(i, arg)| if i < first { arg } else { hidden }).collect();
+    cx.server.slowlog.push(max_len, now, micros, shown.into_iter(), client.address.clone(), name);
+}
+
+/// One line to every MONITOR client: `+1700000000.123456 [0 127.0.0.1:1234] "GET" "key"`.
+#[cold]
+fn feed_monitors(cx: &Cx<'_, '_>, args: Args<'_>) {
+    let hidden = Flags::SKIP_MONITOR | Flags::ADMIN;
+    if cx.command.flags.intersects(hidden) {
+        return;
+    }
+    let now = wall_us();
+    let client = &cx.session.client;
+    let mut line = format!("+{}.{:06} [{} ", now / 1_000_000, now % 1_000_000, cx.session.db);
+    let unix = client.flags().contains(crate::clients::ClientFlags::UNIX_SOCKET);
+    let address = if unix { client.address.split(':').next().unwrap_or_default() } else { &client.address };
+    // Writing to a String cannot fail.
+    let _infallible = write!(line, "{}{address}]", if unix { "unix:" } else { "" });
+    for (i, arg) in args.from(0).enumerate() {
+        line.push(' ');
+        if i > 0 && cx.command.flags.contains(Flags::SENSITIVE) {
+            line.push_str("\"(redacted)\"");
+        } else {
+            quote(arg, &mut line);
+        }
+    }
+    line.push_str("\r\n");
+    let line: Arc<[u8]> = line.into_bytes().into();
+    cx.server.monitors.feed(&line, cx.server.output_limit(ClientClass::Normal).hard as usize);
+    client.active_ms.store(cx.keys.now_ms, Relaxed);
+}
+
+/// Appends `bytes` in double quotes with Redis's escapes (`sdscatrepr`).
+pub fn quote(bytes: &[u8], text: &mut String) {
+    text.push('"');
+    for &byte in bytes {
+        match byte {
+            b'\\' | b'"' => {
+                text.push('\\');
+                text.push(char::from(byte));
+            }
+            b'\n' => text.push_str("\\n"),
+            b'\r' => text.push_str("\\r"),
+            b'\t' => text.push_str("\\t"),
+            7 => text.push_str("\\a"),
+            8 => text.push_str("\\b"),
+            0x20..=0x7e => text.push(char::from(byte)),
+            _ => {
+                let _infallible = write!(text, "\\x{byte:02x}");
+            }
+        }
+    }
+    text.push('"');
+}

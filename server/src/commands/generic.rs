@@ -1,0 +1,6 @@
+//! Placeholder family.
+
+use super::row::Command;
+
+/// The rows.
+pub const COMMANDS: &[Command] = &[];

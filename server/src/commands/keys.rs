@@ -1,0 +1,254 @@
+//! The keys as a handler sees them: only in shards that are locked for the command, with expired ones gone,
+//! lookups counted and changes reported to watchers.
+
+use super::watch::ShardExtension;
+use crate::observability::stats::ThreadStats;
+use boxcar_store::{Db, Entry, Keyspace, OwnedRecord, Place, Record, ShardGuard, Value};
+use smallvec::SmallVec;
+
+/// The keyspace with the server's per-shard extension.
+pub type ServerKeyspace = Keyspace<ShardExtension>;
+/// A locked shard of it.
+pub type Shard<'k> = ShardGuard<'k, ShardExtension>;
+
+/// Most shards are locked one at a time; more guards than this move to the heap.
+type Guards<'k> = SmallVec<[Shard<'k>; 4]>;
+
+/// See the module's text. One lives as long as a batch is executed; the locks it holds change with the
+/// commands.
+pub struct Keys<'k> {
+    keyspace: &'k ServerKeyspace,
+    /// Locked shards in ascending order.
+    held: Guards<'k>,
+    /// The selected database.
+    pub db: usize,
+    /// Unix milliseconds: one reading for the whole batch, so that a command sees time stand still.
+    pub now_ms: i64,
+    stats: &'k ThreadStats,
+    /// Address and place of the key that was hashed ahead of execution.
+    hashed: (*const u8, usize, Place),
+    /// Whether reads leave the access clock alone (CLIENT NO-TOUCH).
+    pub no_touch: bool,
+}
+
+impl<'k> Keys<'k> {
+    /// Nothing locked yet.
+    pub fn new(keyspace: &'k ServerKeyspace, stats: &'k ThreadStats, now_ms: i64) -> Self {
+        Self {
+            keyspace,
+            held: Guards::new(),
+            db: 0,
+            now_ms,
+            stats,
+            hashed: (std::ptr::null(), 0, Place { hash: 0, shard: 0 }),
+            no_touch: false,
+        }
+    }
+
+    /// The keyspace itself, for lock-free questions (sizes) and for walking over it.
+    pub fn keyspace(&self) -> &'k ServerKeyspace {
+        self.keyspace
+    }
+
+    /// Remembers the place of a key that was hashed ahead, so that [`Keys::locate`] need not do it again.
+    #[inline]
+    pub fn remember(&mut self, key: &[u8], place: Place) {
+        self.hashed = (key.as_ptr(), key.len(), place);
+    }
+
+    /// Forgets the remembered key: its bytes may be overwritten.
+    #[inline]
+    pub fn forget(&mut self) {
+        self.hashed = (std::ptr::null(), 0, Place { hash: 0, shard: 0 });
+    }
+
+    /// Where a key lives.
+    #[inline]
+    pub fn locate(&self, key: &[u8]) -> Place {
+        let (address, len, place) = self.hashed;
+        if std::ptr::eq(address, key.as_ptr()) && len == key.len() { place } else { self.keyspace.locate(key) }
+    }
+
+    /// The locked shards, ascending. Empty between commands that need none.
+    pub fn held(&self) -> &[Shard<'k>] {
+        &self.held
+    }
+
+    /// Whether exactly this shard is held.
+    #[inline]
+    pub fn holds_only(&self, shard: u32) -> bool {
+        self.held.len() == 1 && self.held[0].shard() == shard
+    }
+
+    /// Adds a locked shard; ascending order is the caller's duty.
+    #[inline]
+    pub fn hold(&mut self, guard: Shard<'k>) {
+        assert!(self.held.last().is_none_or(|last| last.shard() < guard.shard()), "locks taken out of order");
+        self.held.push(guard);
+    }
+
+    /// Unlocks everything.
+    #[inline]
+    pub fn release(&mut self) {
+        self.held.clear();
+    }
+
+    /// The locked shard with this number.
+    ///
+    /// # Panics
+    /// When it is not locked: the row's key specs and the handler disagree.
+    #[inline]
+    pub fn shard(&mut self, shard: u32) -> &mut Shard<'k> {
+        let index = match self.held.len() {
+            1 => 0,
+            len if len == self.keyspace.shards() => shard as usize,
+            _ => self.held.partition_point(|guard| guard.shard() < shard),
+        };
+        let guard = self.held.get_mut(index).expect("a handler touched a shard that is not locked");
+        assert!(guard.shard() == shard, "a handler touched a shard that is not locked");
+        guard
+    }
+
+    /// The selected database's part of a shard, and what the server keeps beside it.
+    #[inline]
+    fn parts(&mut self, shard: u32) -> (Db<'_>, &mut ShardExtension) {
+        let db = self.db;
+        self.shard(shard).db_and_ext(db)
+    }
+
+    /// The key's place in its database with one probe: for whoever reads and then changes. A key whose time
+    /// has come is removed first. Report a change with [`Keys::changed`] afterwards.
+    #[inline]
+    pub fn entry<'s, 'key>(&'s mut self, key: &'key [u8]) -> Entry<'s, 'key> {
+        let place = self.locate(key);
+        let (now_ms, stats, selected) = (self.now_ms, self.stats, self.db);
+        let (db, ext) = self.parts(place.shard);
+        match db.into_entry(place.hash, key) {
+            Entry::Occupied(entry) if is_due(entry.record(), now_ms) => {
+                stats.metrics.expired_keys.add(1);
+                ext.touched(selected, key);
+                Entry::Vacant(entry.vacate(place.hash, key))
+            }
+            entry => entry,
+        }
+    }
+
+    /// Looks a key up for reading: counts hit or miss and renews its access clock.
+    #[inline]
+    pub fn read(&mut self, key: &[u8]) -> Option<Record<'_>> {
+        let (stats, clock, touch) = (self.stats, self.access_clock(), !self.no_touch);
+        let record = self.peek(key);
+        match record {
+            Some(record) => {
+                stats.metrics.keyspace_hits.add(1);
+                if touch && record.access() != clock {
+                    record.set_access(clock);
+                }
+            }
+            None => stats.metrics.keyspace_misses.add(1),
+        }
+        record
+    }
+
+    /// Looks a key up without leaving traces (TTL, OBJECT, and writers that look first).
+    #[inline]
+    pub fn peek(&mut self, key: &[u8]) -> Option<Record<'_>> {
+        match self.entry(key) {
+            Entry::Occupied(entry) => Some(entry.into_record()),
+            Entry::Vacant(_) => None,
+        }
+    }
+
+    /// Whether the key exists.
+    pub fn exists(&mut self, key: &[u8]) -> bool {
+        self.peek(key).is_some()
+    }
+
+    /// Sets a string, replacing whatever was there together with its expiry, and reports the change.
+    #[inline]
+    pub fn set(&mut self, key: &[u8], value: Value<'_>, expire_at_ms: Option<i64>) {
+        let place = self.locate(key);
+        let (clock, selected) = (self.access_clock(), self.db);
+        let (mut db, ext) = self.parts(place.shard);
+        db.set(place.hash, key, value, expire_at_ms, clock);
+        ext.touched(selected, key);
+        self.stats.metrics.changes.add(1);
+    }
+
+    /// Replaces a string's value and leaves its expiry as it is, and reports the change.
+    pub fn replace_value(&mut self, key: &[u8], value: Value<'_>) {
+        let clock = self.access_clock();
+        match self.entry(key) {
+            Entry::Occupied(mut entry) => entry.set_value(value),
+            Entry::Vacant(entry) => {
+                entry.insert(value, None, clock);
+            }
+        }
+        self.changed(key);
+    }
+
+    /// Sets or clears the expiry of a key; false when the key is missing. Reports the change.
+    pub fn set_expire(&mut self, key: &[u8], expire_at_ms: Option<i64>) -> bool {
+        let Entry::Occupied(mut entry) = self.entry(key) else { return false };
+        entry.set_expire(expire_at_ms);
+        self.changed(key);
+        true
+    }
+
+    /// Takes a key out; `None` when it is missing. Reports the change.
+    pub fn take(&mut self, key: &[u8]) -> Option<OwnedRecord> {
+        let Entry::Occupied(entry) = self.entry(key) else { return None };
+        let record = entry.take();
+        self.changed(key);
+        Some(record)
+    }
+
+    /// Removes a key; false when it is missing. Reports the change.
+    pub fn remove(&mut self, key: &[u8]) -> bool {
+        self.take(key).is_some()
+    }
+
+    /// A key of the selected database was changed: counts it and tells its watchers.
+    #[inline]
+    pub fn changed(&mut self, key: &[u8]) {
+        let (place, db) = (self.locate(key), self.db);
+        self.stats.metrics.changes.add(1);
+        self.shard(place.shard).ext().touched(db, key);
+    }
+
+    /// Runs `step` with another database selected.
+    pub fn in_db<T>(&mut self, db: usize, step: impl FnOnce(&mut Self) -> T) -> T {
+        let selected = std::mem::replace(&mut self.db, db);
+        let result = step(self);
+        self.db = selected;
+        result
+    }
+
+    /// Runs `step` on one shard: the held one inside a transaction that locks everything, else with the lock
+    /// taken just for this step. For commands whose row says `Locks::Steps`.
+    pub fn step<T>(&mut self, shard: u32, step: impl FnOnce(&mut Shard<'k>) -> T) -> T {
+        if self.held.is_empty() {
+            step(&mut self.keyspace.lock(shard))
+        } else {
+            step(self.shard(shard))
+        }
+    }
+
+    /// The 24-bit access clock: unix seconds, as Redis's LRU clock counts them.
+    #[inline]
+    pub fn access_clock(&self) -> u32 {
+        access_clock(self.now_ms)
+    }
+}
+
+/// Whether a record's time has come.
+#[inline]
+fn is_due(record: Record<'_>, now_ms: i64) -> bool {
+    record.expire_at().is_some_and(|at| at <= now_ms)
+}
+
+/// The 24-bit access clock at a moment: unix seconds, wrapping every 194 days.
+#[inline]
+pub fn access_clock(now_ms: i64) -> u32 {
+    ((now_ms / 1000) & 0x00ff_ffff) as u32
+}

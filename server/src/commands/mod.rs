@@ -1,0 +1,33 @@
+//! Commands: the register (one row a command), what a handler is given, and the handlers, a family to a file
+//! or folder.
+//!
+//! Adding a command is one row and one handler in the file of its family. `COMMAND`, key extraction, locking,
+//! statistics and documentation derive from the row.
+
+pub mod args;
+pub mod call;
+pub mod context;
+pub mod error;
+pub mod keys;
+pub mod row;
+pub mod server_state;
+pub mod table;
+pub mod watch;
+
+pub mod connection;
+pub mod generic;
+pub mod server;
+pub mod string;
+pub mod transaction;
+
+pub use args::Args;
+pub use context::Cx;
+pub use error::{CommandResult, Error};
+pub use keys::Keys;
+pub use row::{Begin, Categories, Command, Find, Flags, Group, KeyFlags, KeySpec, Locks};
+pub use server_state::Server;
+pub use table::{Entry, Table};
+
+/// The families, in the order of COMMAND's output.
+pub const FAMILIES: &[&[Command]] =
+    &[string::COMMANDS, generic::COMMANDS, connection::COMMANDS, server::COMMANDS, transaction::COMMANDS];

@@ -1,0 +1,405 @@
+//! The shape of a command's row in the register.
+
+use super::{Args, CommandResult, Cx};
+
+bitflags::bitflags! {
+    /// Command flags as `COMMAND INFO` names them.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub struct Flags: u32 {
+        /// May change the data set.
+        const WRITE = 1;
+        /// Only reads keys.
+        const READONLY = 1 << 1;
+        /// May use memory; refused when over `maxmemory`.
+        const DENYOOM = 1 << 2;
+        /// Administration.
+        const ADMIN = 1 << 3;
+        /// Publish/subscribe.
+        const PUBSUB = 1 << 4;
+        /// Not from scripts.
+        const NOSCRIPT = 1 << 5;
+        /// May block the connection.
+        const BLOCKING = 1 << 6;
+        /// While loading.
+        const LOADING = 1 << 7;
+        /// On a stale replica.
+        const STALE = 1 << 8;
+        /// Not shown to MONITOR.
+        const SKIP_MONITOR = 1 << 9;
+        /// Not logged as slow.
+        const SKIP_SLOWLOG = 1 << 10;
+        /// Quick: O(1) or O(log n).
+        const FAST = 1 << 11;
+        /// Needs no authentication.
+        const NO_AUTH = 1 << 12;
+        /// Its keys cannot be told from the key specs alone.
+        const MOVABLEKEYS = 1 << 13;
+        /// Not inside MULTI.
+        const NO_MULTI = 1 << 14;
+        /// Needs no keys and runs at once even where data commands wait (used by Redis for busy scripts).
+        const ALLOW_BUSY = 1 << 15;
+        /// Refused in a script's read-only variant, and so on: no asynchronous loading.
+        const NO_ASYNC_LOADING = 1 << 16;
+        /// Does not count as a use of the key.
+        const TOUCHES_ARBITRARY_KEYS = 1 << 17;
+        /// `no-mandatory-keys`.
+        const NO_MANDATORY_KEYS = 1 << 18;
+        /// Only on enabled debugging (`enable-debug-command`).
+        const PROTECTED = 1 << 19;
+        /// Executed even inside MULTI instead of being queued (EXEC, DISCARD, ...).
+        const NOT_QUEUED = 1 << 20;
+        /// Arguments are secrets: hidden from MONITOR and the slow log (AUTH).
+        const SENSITIVE = 1 << 21;
+    }
+}
+
+impl Flags {
+    /// The flags that `COMMAND INFO` shows, with their names there.
+    pub const SHOWN: &'static [(Self, &'static str)] = &[
+        (Self::WRITE, "write"),
+        (Self::READONLY, "readonly"),
+        (Self::DENYOOM, "denyoom"),
+        (Self::ADMIN, "admin"),
+        (Self::PUBSUB, "pubsub"),
+        (Self::NOSCRIPT, "noscript"),
+        (Self::BLOCKING, "blocking"),
+        (Self::LOADING, "loading"),
+        (Self::STALE, "stale"),
+        (Self::SKIP_MONITOR, "skip_monitor"),
+        (Self::SKIP_SLOWLOG, "skip_slowlog"),
+        (Self::FAST, "fast"),
+        (Self::NO_AUTH, "no_auth"),
+        (Self::MOVABLEKEYS, "movablekeys"),
+        (Self::NO_MULTI, "no_multi"),
+        (Self::ALLOW_BUSY, "allow_busy"),
+        (Self::NO_ASYNC_LOADING, "no_async_loading"),
+        (Self::NO_MANDATORY_KEYS, "no_mandatory_keys"),
+    ];
+
+    /// The plain flags every row names, combined in a constant.
+    pub const fn of(flags: &[Self]) -> Self {
+        let mut bits = 0;
+        let mut i = 0;
+        while i < flags.len() {
+            bits |= flags[i].bits();
+            i += 1;
+        }
+        Self::from_bits_retain(bits)
+    }
+}
+
+bitflags::bitflags! {
+    /// ACL categories given explicitly; those that follow from flags and group (`@read`, `@write`, `@fast`,
+    /// `@slow`, `@admin`, `@dangerous`, `@pubsub`, `@blocking`) are derived.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub struct Categories: u32 {
+        /// `@keyspace`
+        const KEYSPACE = 1;
+        /// `@string`
+        const STRING = 1 << 1;
+        /// `@connection`
+        const CONNECTION = 1 << 2;
+        /// `@transaction`
+        const TRANSACTION = 1 << 3;
+        /// `@scripting`
+        const SCRIPTING = 1 << 4;
+        /// `@dangerous`
+        const DANGEROUS = 1 << 5;
+        /// `@admin`
+        const ADMIN = 1 << 6;
+    }
+}
+
+/// The group that `COMMAND DOCS` names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Group {
+    /// Strings.
+    String,
+    /// Keys of any type.
+    Generic,
+    /// The connection itself.
+    Connection,
+    /// Administration.
+    Server,
+    /// MULTI and its kin.
+    Transactions,
+}
+
+impl Group {
+    /// The name in `COMMAND DOCS`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::String => "string",
+            Self::Generic => "generic",
+            Self::Connection => "connection",
+            Self::Server => "server",
+            Self::Transactions => "transactions",
+        }
+    }
+}
+
+bitflags::bitflags! {
+    /// What a command does with the keys of one key spec.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub struct KeyFlags: u32 {
+        /// Read-write: the value is read and changed.
+        const RW = 1;
+        /// Read only.
+        const RO = 1 << 1;
+        /// Overwritten without being read.
+        const OW = 1 << 2;
+        /// Removed.
+        const RM = 1 << 3;
+        /// User data is read or returned.
+        const ACCESS = 1 << 4;
+        /// Data changes depending on what was there.
+        const UPDATE = 1 << 5;
+        /// New data is added, nothing is changed.
+        const INSERT = 1 << 6;
+        /// Data is removed.
+        const DELETE = 1 << 7;
+        /// The spec may not fit every call: the flags depend on arguments.
+        const VARIABLE = 1 << 8;
+    }
+}
+
+impl KeyFlags {
+    /// Names as `COMMAND GETKEYSANDFLAGS` and `COMMAND INFO` show them.
+    pub const SHOWN: &'static [(Self, &'static str)] = &[
+        (Self::RW, "RW"),
+        (Self::RO, "RO"),
+        (Self::OW, "OW"),
+        (Self::RM, "RM"),
+        (Self::ACCESS, "access"),
+        (Self::UPDATE, "update"),
+        (Self::INSERT, "insert"),
+        (Self::DELETE, "delete"),
+        (Self::VARIABLE, "variable_flags"),
+    ];
+}
+
+/// Where the keys of a spec begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Begin {
+    /// At this argument.
+    Index(usize),
+    /// After this word, searched from the given argument on (backwards when negative).
+    Keyword(&'static str, i32),
+}
+
+/// Which arguments from the beginning on are keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Find {
+    /// To `last` (relative to the beginning, negative: from the end of the arguments), every `step`th.
+    Range {
+        /// Last key, relative to the beginning; -1 is the last argument.
+        last: i32,
+        /// Distance between keys.
+        step: usize,
+    },
+    /// A count at `count_at`, keys from `first` on, both relative to the beginning.
+    KeyCount {
+        /// Where the number of keys stands.
+        count_at: usize,
+        /// Where the first key stands.
+        first: usize,
+        /// Distance between keys.
+        step: usize,
+    },
+}
+
+/// Where some of a command's keys stand and what happens to them
+/// (<https://redis.io/docs/latest/develop/reference/key-specs/>).
+#[derive(Debug, Clone, Copy)]
+pub struct KeySpec {
+    /// What happens to the keys.
+    pub flags: KeyFlags,
+    /// Where they begin.
+    pub begin: Begin,
+    /// How far they go.
+    pub find: Find,
+}
+
+impl KeySpec {
+    /// One key at argument `at`.
+    pub const fn one(at: usize, flags: KeyFlags) -> Self {
+        Self { flags, begin: Begin::Index(at), find: Find::Range { last: 0, step: 1 } }
+    }
+
+    /// Keys from argument `at` to the end, every `step`th.
+    pub const fn all_from(at: usize, step: usize, flags: KeyFlags) -> Self {
+        Self { flags, begin: Begin::Index(at), find: Find::Range { last: -1, step } }
+    }
+
+    /// Calls `visit` with the position of every key in these arguments. Positions are always in range; a call
+    /// that the handler will refuse as malformed may name fewer keys.
+    pub fn positions(&self, args: Args<'_>, visit: &mut impl FnMut(usize)) {
+        let Some(begin) = self.begin_in(args) else { return };
+        let (first, last, step) = match self.find {
+            Find::Range { last, step } => {
+                let last =
+                    if last < 0 { args.len() as i64 + i64::from(last) } else { begin as i64 + i64::from(last) };
+                (begin, last, step)
+            }
+            Find::KeyCount { count_at, first, step } => {
+                let count = args.get(begin + count_at).and_then(super::args::parse_integer).unwrap_or(0);
+                let first = begin + first;
+                let room = args.len().saturating_sub(first) as i64;
+                (first, first as i64 + count.min(room) * step as i64 - 1, step)
+            }
+        };
+        let last = last.min(args.len() as i64 - 1);
+        let mut position = first;
+        while position as i64 <= last {
+            visit(position);
+            position += step;
+        }
+    }
+
+    fn begin_in(&self, args: Args<'_>) -> Option<usize> {
+        match self.begin {
+            Begin::Index(at) => (at < args.len()).then_some(at),
+            Begin::Keyword(word, from) if from >= 0 => {
+                (from as usize..args.len()).find(|&i| args.is(i, word)).map(|i| i + 1)
+            }
+            Begin::Keyword(word, from) => {
+                let from = args.len().checked_sub(from.unsigned_abs() as usize)?;
+                (1..=from).rev().find(|&i| args.is(i, word)).map(|i| i + 1)
+            }
+        }
+    }
+}
+
+/// Which shards are locked while the command executes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Locks {
+    /// None: the command touches no keys.
+    Nothing,
+    /// Those of its keys, by the key specs.
+    Keys,
+    /// All: the command is atomic over the whole keyspace.
+    Keyspace,
+    /// The command walks over shards and locks them one after the other itself; all inside a transaction.
+    Steps,
+    /// Those of all queued commands and watched keys (EXEC).
+    Transaction,
+}
+
+/// A handler: reads the arguments, works on the locked keys, writes exactly one reply or returns an error.
+pub type Handler = fn(&mut Cx<'_, '_>, Args<'_>) -> CommandResult;
+
+/// One argument in `COMMAND DOCS`.
+#[derive(Debug, Clone, Copy)]
+pub struct Argument {
+    /// Name.
+    pub name: &'static str,
+    /// Type as Redis names it: string, integer, double, key, pattern, unix-time, pure-token, oneof, block.
+    pub kind: &'static str,
+    /// Literal word before the value, or the word itself for a pure token.
+    pub token: Option<&'static str>,
+    /// May be left out.
+    pub optional: bool,
+    /// May be repeated.
+    pub multiple: bool,
+    /// Parts of a block or alternatives of a oneof.
+    pub parts: &'static [Argument],
+}
+
+impl Argument {
+    /// A plain required argument.
+    pub const fn new(name: &'static str, kind: &'static str) -> Self {
+        Self { name, kind, token: None, optional: false, multiple: false, parts: &[] }
+    }
+
+    /// A literal word.
+    pub const fn word(name: &'static str, token: &'static str) -> Self {
+        Self { token: Some(token), ..Self::new(name, "pure-token") }
+    }
+
+    /// The same, optional.
+    pub const fn optional(self) -> Self {
+        Self { optional: true, ..self }
+    }
+
+    /// The same, repeatable.
+    pub const fn multiple(self) -> Self {
+        Self { multiple: true, ..self }
+    }
+
+    /// The same, after a literal word.
+    pub const fn after(self, token: &'static str) -> Self {
+        Self { token: Some(token), ..self }
+    }
+
+    /// One of several.
+    pub const fn one_of(name: &'static str, parts: &'static [Self]) -> Self {
+        Self { parts, ..Self::new(name, "oneof") }
+    }
+
+    /// Several together.
+    pub const fn block(name: &'static str, parts: &'static [Self]) -> Self {
+        Self { parts, ..Self::new(name, "block") }
+    }
+}
+
+/// One row of the register.
+#[derive(Debug, Clone, Copy)]
+pub struct Command {
+    /// Name in lower case; for a subcommand the part after the container's name.
+    pub name: &'static str,
+    /// Number of arguments with the name(s); negative: at least so many.
+    pub arity: i32,
+    /// Flags.
+    pub flags: Flags,
+    /// Where the keys are.
+    pub keys: &'static [KeySpec],
+    /// What is locked.
+    pub locks: Locks,
+    /// ACL categories beyond the derived ones.
+    pub categories: Categories,
+    /// Redis version that introduced it.
+    pub since: &'static str,
+    /// Group.
+    pub group: Group,
+    /// Cost, in Redis's notation.
+    pub complexity: &'static str,
+    /// One sentence.
+    pub summary: &'static str,
+    /// Hints for proxies and clients (`nondeterministic_output`, ...).
+    pub tips: &'static [&'static str],
+    /// Arguments, for `COMMAND DOCS`.
+    pub arguments: &'static [Argument],
+    /// The handler; of a container: what answers when no subcommand fits (never called by dispatch).
+    pub handler: Handler,
+    /// Subcommands, for a container.
+    pub subcommands: &'static [Command],
+}
+
+impl Command {
+    /// The defaults that rows leave out. The handler has none: it answers that the row is incomplete.
+    pub const DEFAULT: Self = Self {
+        name: "",
+        arity: 1,
+        flags: Flags::empty(),
+        keys: &[],
+        locks: Locks::Nothing,
+        categories: Categories::empty(),
+        since: "1.0.0",
+        group: Group::Generic,
+        complexity: "O(1)",
+        summary: "",
+        tips: &[],
+        arguments: &[],
+        handler: container,
+        subcommands: &[],
+    };
+
+    /// Whether a call with `len` arguments fits the arity.
+    pub fn accepts(&self, len: usize) -> bool {
+        if self.arity < 0 { len >= self.arity.unsigned_abs() as usize } else { len == self.arity as usize }
+    }
+}
+
+fn container(cx: &mut Cx<'_, '_>, _: Args<'_>) -> CommandResult {
+    unreachable!("{} has subcommands and is never executed itself", cx.command.name)
+}

@@ -1,0 +1,214 @@
+//! What all threads share: tables, registers, counters, and the handles that higher rooms fill in at start.
+
+use super::keys::ServerKeyspace;
+use super::table::Table;
+use crate::acl::Access;
+use crate::clients::monitors::Monitors;
+use crate::clients::pause::Pause;
+use crate::clients::{Clients, Inbox, Mail};
+use crate::config::{ClientClass, Config, OutputLimit};
+use crate::observability::latency::LatencyMonitor;
+use crate::observability::slowlog::SlowLog;
+use crate::observability::stats::Stats;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, Ordering};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
+
+/// A section of INFO: a row in the room that knows the figures, collected by `boot`.
+#[derive(Debug, Clone, Copy)]
+pub struct InfoSection {
+    /// Name as given to INFO, in lower case.
+    pub name: &'static str,
+    /// Title as printed after `# `.
+    pub title: &'static str,
+    /// Whether plain `INFO` shows it.
+    pub default: bool,
+    /// Writes the section's `field:value\r\n` lines.
+    pub write: fn(&Server, &mut String),
+}
+
+/// How the shards are reached, as in effect now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ActiveDispatch {
+    /// I/O threads execute.
+    Inline = 0,
+    /// Worker threads execute.
+    Rings = 1,
+}
+
+/// What the network turned out to be, filled in when the I/O threads run.
+#[derive(Debug, Clone)]
+pub struct NetworkFacts {
+    /// `io_uring` or `epoll`.
+    pub backend: &'static str,
+    /// Number of I/O threads.
+    pub io_threads: usize,
+    /// Number of worker threads that `rings` dispatch uses.
+    pub worker_threads: usize,
+    /// Kernel features: wanted, in use, and why not.
+    pub features: Vec<boxcar_sys::Feature>,
+}
+
+/// See the module's text.
+pub struct Server {
+    /// All directives.
+    pub config: Arc<Config>,
+    /// All data.
+    pub keyspace: ServerKeyspace,
+    /// All commands.
+    pub table: Table,
+    /// Who may come in.
+    pub access: Access,
+    /// All connections.
+    pub clients: Clients,
+    /// Who watches commands.
+    pub monitors: Monitors,
+    /// CLIENT PAUSE.
+    pub pause: Pause,
+    /// All counters.
+    pub stats: Stats,
+    /// Slow commands.
+    pub slowlog: SlowLog,
+    /// Latency spikes.
+    pub latency: LatencyMonitor,
+    /// What the network turned out to be.
+    pub network: OnceLock<NetworkFacts>,
+    /// How to stop.
+    pub shutdown: Shutdown,
+    /// Facts fixed at start.
+    pub identity: Identity,
+    /// INFO's sections in order.
+    pub info: Vec<InfoSection>,
+    /// Whether expired keys are looked for actively (DEBUG SET-ACTIVE-EXPIRE).
+    pub active_expire: AtomicBool,
+    /// Unix seconds of the last change to nothing: what LASTSAVE answers before anything was saved.
+    pub last_save: AtomicI64,
+    /// [`ActiveDispatch`] in effect.
+    dispatch: AtomicU8,
+    /// The inboxes of all I/O threads, filled in when they start.
+    inboxes: Mutex<Vec<Arc<Inbox>>>,
+}
+
+/// Facts about this process that never change.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// 40 hexadecimal digits, new at every start.
+    pub run_id: String,
+    /// Unix milliseconds of the start.
+    pub started_ms: i64,
+    /// The executable.
+    pub executable: PathBuf,
+    /// The configuration file, if one was given.
+    pub config_file: Option<PathBuf>,
+}
+
+impl Server {
+    /// The shared state; `boot` fills the rest in.
+    pub fn new(
+        config: Arc<Config>,
+        keyspace: ServerKeyspace,
+        table: Table,
+        identity: Identity,
+        info: Vec<InfoSection>,
+    ) -> Self {
+        let stats = Stats::new(table.entries().len());
+        let last_save = AtomicI64::new(identity.started_ms / 1000);
+        Self {
+            config,
+            keyspace,
+            table,
+            access: Access::default(),
+            clients: Clients::default(),
+            monitors: Monitors::default(),
+            pause: Pause::default(),
+            stats,
+            slowlog: SlowLog::default(),
+            latency: LatencyMonitor::default(),
+            network: OnceLock::new(),
+            shutdown: Shutdown::default(),
+            identity,
+            info,
+            active_expire: AtomicBool::new(true),
+            last_save,
+            dispatch: AtomicU8::new(ActiveDispatch::Inline as u8),
+            inboxes: Mutex::default(),
+        }
+    }
+
+    /// How commands reach the shards now.
+    pub fn dispatch(&self) -> ActiveDispatch {
+        if self.dispatch.load(Ordering::Relaxed) == ActiveDispatch::Rings as u8 {
+            ActiveDispatch::Rings
+        } else {
+            ActiveDispatch::Inline
+        }
+    }
+
+    /// Switches the dispatch; I/O threads follow with their next turn.
+    pub fn set_dispatch(&self, dispatch: ActiveDispatch) {
+        self.dispatch.store(dispatch as u8, Ordering::Relaxed);
+    }
+
+    /// Adds an I/O thread's inbox.
+    pub fn add_inbox(&self, inbox: &Arc<Inbox>) {
+        self.inboxes().push(Arc::clone(inbox));
+    }
+
+    /// Makes every I/O thread look at its state (a pause ended, a limit changed, shutdown).
+    pub fn notify_all(&self) {
+        for inbox in self.inboxes().iter() {
+            inbox.post(Mail::Look);
+        }
+    }
+
+    fn inboxes(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Inbox>>> {
+        self.inboxes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// `client-output-buffer-limit` of a class of clients.
+    pub fn output_limit(&self, class: ClientClass) -> OutputLimit {
+        self.config.output_limit(class)
+    }
+
+    /// Bytes of unsent replies above which a connection's commands are not executed until it has read some: at
+    /// least 1 MiB, so that this never slows an ordinary pipeline, and above the configured limits, so that those
+    /// are reached and enforced.
+    pub fn output_bound(&self) -> usize {
+        let limit = self.output_limit(ClientClass::Normal);
+        (1 << 20).max(limit.hard as usize + 1).max(limit.soft as usize + 1)
+    }
+}
+
+/// The way from a SHUTDOWN command or a signal to the main thread, which stops the others.
+#[derive(Debug, Default)]
+pub struct Shutdown {
+    requested: Mutex<bool>,
+    changed: Condvar,
+    stopping: AtomicBool,
+}
+
+impl Shutdown {
+    /// Asks the main thread to stop the server.
+    pub fn request(&self) {
+        *self.requested.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.stopping.store(true, Ordering::Release);
+        self.changed.notify_all();
+    }
+
+    /// Whether a stop was asked for.
+    pub fn is_requested(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    /// Waits at most `timeout` for a request; true when there is one.
+    pub fn wait(&self, timeout: std::time::Duration) -> bool {
+        let requested = self.requested.lock().unwrap_or_else(PoisonError::into_inner);
+        if *requested {
+            return true;
+        }
+        let (requested, _) =
+            self.changed.wait_timeout(requested, timeout).unwrap_or_else(PoisonError::into_inner);
+        *requested
+    }
+}

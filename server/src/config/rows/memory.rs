@@ -1,0 +1,76 @@
+//! The memory limit, eviction, freeing in the background, defragmentation.
+
+use crate::config::choices::MaxmemoryPolicy;
+use crate::config::row::{Group, MemoryShare, choice, directives, memory, memory_or_percent, number, switch};
+
+const I32: i64 = i32::MAX as i64;
+
+directives! {
+    group Group::Memory, after security;
+
+    /// Bytes of data above which commands that need more are refused or keys evicted, by maxmemory-policy; 0 = no
+    /// limit.
+    MAXMEMORY: u64 = memory("maxmemory", 0, 0, i64::MAX);
+
+    /// What is evicted when maxmemory is reached. With a limit set, only `noeviction` is possible yet.
+    MAXMEMORY_POLICY: MaxmemoryPolicy =
+        choice::<MaxmemoryPolicy>("maxmemory-policy", MaxmemoryPolicy::NoEviction as u8);
+
+    /// Keys looked at to choose one to evict.
+    MAXMEMORY_SAMPLES: i64 = number("maxmemory-samples", 5, 1, I32).kept();
+
+    /// How hard eviction tries before it lets clients go on, 0 to 100.
+    MAXMEMORY_EVICTION_TENACITY: i64 = number("maxmemory-eviction-tenacity", 10, 0, 100).kept();
+
+    /// Bytes, or share of maxmemory, that client buffers may take before the largest clients are closed.
+    MAXMEMORY_CLIENTS: MemoryShare = memory_or_percent("maxmemory-clients", 0)
+        .refused("clients are not closed for the memory of all of them yet; use client-output-buffer-limit");
+
+    /// How slowly the access counter of a key saturates.
+    LFU_LOG_FACTOR: i64 = number("lfu-log-factor", 10, 0, I32);
+
+    /// Minutes after which the access counter of a key is halved; 0 = never.
+    LFU_DECAY_TIME: i64 = number("lfu-decay-time", 1, 0, I32);
+
+    /// Effort of looking for expired keys, 1 to 10.
+    ACTIVE_EXPIRE_EFFORT: i64 = number("active-expire-effort", 1, 1, 10);
+
+    /// Free evicted keys in the background.
+    LAZYFREE_LAZY_EVICTION: bool = switch("lazyfree-lazy-eviction", false).kept();
+
+    /// Free expired keys in the background.
+    LAZYFREE_LAZY_EXPIRE: bool = switch("lazyfree-lazy-expire", false).kept();
+
+    /// Free values that a command replaces in the background.
+    LAZYFREE_LAZY_SERVER_DEL: bool = switch("lazyfree-lazy-server-del", false).kept();
+
+    /// DEL frees in the background, as UNLINK does.
+    LAZYFREE_LAZY_USER_DEL: bool = switch("lazyfree-lazy-user-del", false);
+
+    /// FLUSHALL and FLUSHDB without SYNC or ASYNC free in the background.
+    LAZYFREE_LAZY_USER_FLUSH: bool = switch("lazyfree-lazy-user-flush", false);
+
+    /// Move data together while running.
+    ACTIVEDEFRAG: bool = switch("activedefrag", false).refused("memory is not defragmented yet");
+
+    /// Wasted bytes below which nothing is moved.
+    ACTIVE_DEFRAG_IGNORE_BYTES: u64 = memory("active-defrag-ignore-bytes", 100 << 20, 1, i64::MAX).kept();
+
+    /// Percent of waste at which moving begins.
+    ACTIVE_DEFRAG_THRESHOLD_LOWER: i64 = number("active-defrag-threshold-lower", 10, 0, 1000).kept();
+
+    /// Percent of waste at which moving takes all the effort it may.
+    ACTIVE_DEFRAG_THRESHOLD_UPPER: i64 = number("active-defrag-threshold-upper", 100, 0, 1000).kept();
+
+    /// Least percent of CPU for moving.
+    ACTIVE_DEFRAG_CYCLE_MIN: i64 = number("active-defrag-cycle-min", 1, 1, 99).kept();
+
+    /// Most percent of CPU for moving.
+    ACTIVE_DEFRAG_CYCLE_MAX: i64 = number("active-defrag-cycle-max", 25, 1, 99).kept();
+
+    /// Fields of one key handled in one step of moving.
+    ACTIVE_DEFRAG_MAX_SCAN_FIELDS: i64 = number("active-defrag-max-scan-fields", 1000, 1, i64::MAX).kept();
+
+    /// Grow hash tables in the background; tables here grow in small steps anyway.
+    ACTIVEREHASHING: bool = switch("activerehashing", true).kept();
+}

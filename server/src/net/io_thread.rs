@@ -1,0 +1,284 @@
+//! The loop of an I/O thread and its state.
+
+use super::connection::Connection;
+use super::listeners::Listener;
+use crate::clients::inbox::{self, Inbox, Mail};
+use crate::commands::Server;
+use crate::config::rows;
+use crate::observability::stats::ThreadStats;
+use crate::shard::batch::{Batch, ReturnRing};
+use crate::shard::executor::Executor;
+use crate::shard::worker::Workers;
+use boxcar_resp::Commands;
+use boxcar_sys::affinity::{self, CpuList};
+use boxcar_sys::clock::{monotonic_us, wall_ms};
+use boxcar_sys::{Backend, Driver, DriverError, DriverOptions, Feature, ListenerId, Token, Wait};
+use slab::Slab;
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Sender;
+use std::time::Duration;
+
+/// The longest sleep: so often time limits of connections are looked at.
+const TICK: Duration = Duration::from_millis(100);
+
+/// What an I/O thread is started with.
+pub struct Spec {
+    /// Number of the thread.
+    pub index: usize,
+    /// The shared state.
+    pub server: Arc<Server>,
+    /// The workers for `rings` dispatch.
+    pub workers: Arc<Workers>,
+    /// Batches the thread may have under way.
+    pub batches: usize,
+    /// io_uring or epoll.
+    pub backend: Backend,
+    /// Options for the driver.
+    pub driver: DriverOptions,
+    /// Where it may run.
+    pub cpus: Option<CpuList>,
+    /// Its listening sockets.
+    pub listeners: Vec<Listener>,
+    /// Set when the thread has to end.
+    pub stopping: Arc<AtomicBool>,
+}
+
+/// What a thread reports: its inbox and what its driver can do, or why it has none.
+pub type Opened = Result<(Arc<Inbox>, Vec<Feature>), DriverError>;
+
+/// An I/O thread.
+pub struct IoThread {
+    driver: Driver,
+    state: State,
+    stopping: Arc<AtomicBool>,
+    spin_until_us: u64,
+    last_tick_us: u64,
+}
+
+/// Everything but the driver, so that the driver can call it.
+pub(super) struct State {
+    pub server: Arc<Server>,
+    pub executor: Executor,
+    pub stats: Arc<ThreadStats>,
+    pub inbox: Arc<Inbox>,
+    pub connections: Slab<Connection>,
+    pub generation: u32,
+    pub listeners: Vec<Listener>,
+    /// Parsed commands of the connection at hand, reused.
+    pub commands: Commands,
+    /// Empty send buffers.
+    pub buffers: Vec<Vec<u8>>,
+    /// Accepted during the turn.
+    pub accepted: Vec<(ListenerId, OwnedFd)>,
+    /// Connections with replies to send or an end to consider.
+    pub dirty: Vec<usize>,
+    /// Connections whose waiting input may be executed again.
+    pub ready: VecDeque<Token>,
+    /// Connections that found no free batch.
+    pub starved: VecDeque<Token>,
+    /// Connections held back by CLIENT PAUSE.
+    pub paused: Vec<Token>,
+    /// Connections whose sockets are to be read again.
+    pub resume: Vec<Token>,
+    /// Connections to close at once.
+    pub kill: Vec<Token>,
+    pub workers: Arc<Workers>,
+    pub returns: Arc<ReturnRing>,
+    pub free_batches: Vec<Box<Batch>>,
+    /// The batch being filled for each worker.
+    pub open_batches: Vec<Option<Box<Batch>>>,
+    pub index: usize,
+    pub rang: bool,
+}
+
+impl IoThread {
+    /// The body of the thread: opens the driver, reports to `opened`, and serves until told to stop.
+    pub fn run(spec: Spec, opened: &Sender<Opened>) {
+        if let Some(cpus) = &spec.cpus
+            && let Err(error) = affinity::pin_current_thread(cpus)
+        {
+            tracing::warn!("cannot pin an I/O thread: {error}");
+        }
+        let driver = match Driver::open(spec.backend, &spec.driver) {
+            Ok(driver) => driver,
+            Err(error) => {
+                // Nobody listening means that the start was given up already.
+                let _given_up = opened.send(Err(error));
+                return;
+            }
+        };
+        let inbox = Arc::new(Inbox::new(driver.doorbell()));
+        let features = driver.features().to_vec();
+        if opened.send(Ok((Arc::clone(&inbox), features))).is_ok() {
+            IoThread::new(spec, driver, inbox).serve();
+        }
+    }
+
+    fn new(spec: Spec, mut driver: Driver, inbox: Arc<Inbox>) -> Self {
+        let stats = spec.server.stats.register(&format!("boxcar-io-{}", spec.index));
+        let returns = ReturnRing::new(spec.batches, Arc::clone(&inbox));
+        let free_batches = (0..spec.batches).map(|_| Batch::new(Arc::clone(&returns))).collect();
+        let mut listeners = spec.listeners;
+        for listener in &mut listeners {
+            driver.listen(listener.id, listener.socket.take().expect("a listener starts once"));
+        }
+        inbox::defer_rings();
+        let state = State {
+            executor: Executor::new(Arc::clone(&spec.server), Arc::clone(&stats)),
+            server: spec.server,
+            stats,
+            inbox,
+            connections: Slab::new(),
+            generation: 0,
+            listeners,
+            commands: Commands::new(),
+            buffers: Vec::new(),
+            accepted: Vec::new(),
+            dirty: Vec::new(),
+            ready: VecDeque::new(),
+            starved: VecDeque::new(),
+            paused: Vec::new(),
+            resume: Vec::new(),
+            kill: Vec::new(),
+            open_batches: (0..spec.workers.count()).map(|_| None).collect(),
+            workers: spec.workers,
+            returns,
+            free_batches,
+            index: spec.index,
+            rang: false,
+        };
+        Self { driver, state, stopping: spec.stopping, spin_until_us: 0, last_tick_us: 0 }
+    }
+
+    fn serve(mut self) {
+        while !self.stopping.load(Ordering::Acquire) {
+            if let Err(error) = self.turn() {
+                tracing::error!("I/O thread {} ends: its driver failed: {error}", self.state.index);
+                self.state.server.shutdown.request();
+                break;
+            }
+        }
+        self.drain();
+    }
+
+    /// One turn: events, messages, execution, replies.
+    fn turn(&mut self) -> io::Result<()> {
+        inbox::take_deferred(|doorbell| self.driver.ring(doorbell));
+        let wait = self.wait();
+        self.driver.turn(wait, &mut self.state)?;
+        self.state.inbox.awake();
+        self.state.read_mail();
+        self.accept();
+        self.state.take_returns();
+        self.state.run_ready();
+        self.state.dispatch_open();
+        self.carry_out();
+        let now_us = monotonic_us();
+        if now_us - self.last_tick_us >= TICK.as_micros() as u64 {
+            self.last_tick_us = now_us;
+            self.state.tick(wall_ms());
+            self.carry_out();
+        }
+        Ok(())
+    }
+
+    /// How long the next turn may sleep; announces the sleep to those who would have to wake us.
+    fn wait(&mut self) -> Wait {
+        if self.state.has_work() {
+            return Wait::Poll;
+        }
+        let spin_us = self.state.server.config.int(rows::BUSY_POLL_US).unsigned_abs();
+        if spin_us > 0 {
+            let now = monotonic_us();
+            if self.state.rang {
+                self.spin_until_us = now + spin_us;
+                self.state.rang = false;
+            }
+            if now < self.spin_until_us {
+                return Wait::Poll;
+            }
+        }
+        self.state.inbox.fall_asleep();
+        if self.state.inbox.is_empty() && self.state.returns.is_empty() { Wait::For(TICK) } else { Wait::Poll }
+    }
+
+    /// Sends, resumes and closes what the turn has decided.
+    fn carry_out(&mut self) {
+        for token in std::mem::take(&mut self.state.kill) {
+            self.close(token);
+        }
+        self.flush();
+        let mut resume = std::mem::take(&mut self.state.resume);
+        for token in resume.drain(..) {
+            if self.state.connection(token).is_some_and(|connection| !connection.closed) {
+                self.driver.resume_reading(token);
+            }
+        }
+        self.state.resume = resume;
+    }
+
+    pub(super) fn parts(&mut self) -> (&mut Driver, &mut State) {
+        (&mut self.driver, &mut self.state)
+    }
+}
+
+impl State {
+    /// The connection with this name, unless it is gone.
+    pub fn connection(&mut self, token: Token) -> Option<&mut Connection> {
+        self.connections.get_mut(token.index()).filter(|connection| connection.token == token)
+    }
+
+    /// Whether something is to be done before sleeping.
+    fn has_work(&self) -> bool {
+        !self.ready.is_empty() || !self.dirty.is_empty() || !self.kill.is_empty()
+    }
+
+    fn read_mail(&mut self) {
+        while let Some(mail) = self.inbox.take() {
+            self.rang = true;
+            match mail {
+                Mail::Wake(token) => self.wake(token),
+                Mail::Kill(token) => self.kill.push(token),
+                Mail::Push(token, bytes) => self.push(token, &bytes),
+                Mail::Look => self.unpause(wall_ms()),
+            }
+        }
+    }
+
+    /// A shard that the connection was parked on is free.
+    fn wake(&mut self, token: Token) {
+        let Some(connection) = self.connection(token) else { return };
+        if connection.session.is_none() {
+            connection.woken = true;
+        } else if connection.held.parked {
+            connection.held.parked = false;
+            self.ready.push_back(token);
+        }
+    }
+
+    /// Lets connections that CLIENT PAUSE held back go on when the pause is over.
+    pub fn unpause(&mut self, now_ms: i64) {
+        if self.server.pause.ends_at(now_ms).is_some() {
+            return;
+        }
+        for token in std::mem::take(&mut self.paused) {
+            if let Some(connection) = self.connection(token) {
+                connection.held.paused = false;
+                self.ready.push_back(token);
+            }
+        }
+    }
+
+    /// Puts a connection on the list of those with something to send or to decide.
+    pub fn mark_dirty(&mut self, index: usize) {
+        let connection = &mut self.connections[index];
+        if !connection.dirty {
+            connection.dirty = true;
+            self.dirty.push(index);
+        }
+    }
+}

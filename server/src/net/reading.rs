@@ -1,0 +1,239 @@
+//! From received bytes to executed commands.
+
+use super::connection::{Connection, KEPT_BYTES};
+use super::io_thread::State;
+use crate::commands::server_state::ActiveDispatch;
+use crate::config::rows;
+use crate::shard::executor::Stop;
+use boxcar_resp::{Limits, Parser, Status, encode_command};
+use boxcar_sys::{Handler, ListenerId, Reading, Token};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::Ordering::Relaxed;
+
+impl Handler for State {
+    fn accepted(&mut self, listener: ListenerId, socket: OwnedFd) {
+        self.accepted.push((listener, socket));
+    }
+
+    fn accept_failed(&mut self, _: ListenerId, error: &io::Error) {
+        tracing::warn!("Accepting client connection: {error}");
+    }
+
+    fn received(&mut self, token: Token, data: &mut [u8]) -> Reading {
+        self.rang = true;
+        self.inbox.awake();
+        self.stats.metrics.net_input_bytes.add(data.len() as u64);
+        self.stats.metrics.reads_processed.add(1);
+        let Some(connection) = self.connection(token) else { return Reading::Pause };
+        let total = &connection.client.net_bytes[0];
+        total.store(total.load(Relaxed) + data.len() as u64, Relaxed);
+        if connection.closing || connection.closed {
+            return Reading::Continue;
+        }
+        let index = token.index();
+        if connection.input.is_empty() && connection.may_execute() {
+            let consumed = self.run(index, data);
+            let connection = &mut self.connections[index];
+            if !connection.closing {
+                connection.input.extend_from_slice(&data[consumed..]);
+            }
+        } else {
+            connection.input.extend_from_slice(data);
+            if connection.may_execute() {
+                self.run_input(index);
+            }
+        }
+        self.check_input(index)
+    }
+
+    fn read_closed(&mut self, token: Token, error: Option<io::Error>) {
+        let Some(connection) = self.connection(token) else { return };
+        connection.read_closed = true;
+        match error {
+            Some(error) => {
+                tracing::debug!("Reading from client {}: {error}", connection.client.id);
+                self.kill.push(token);
+            }
+            None => self.mark_dirty(token.index()),
+        }
+    }
+
+    fn sent(&mut self, token: Token, buffer: Vec<u8>, result: io::Result<()>) {
+        self.reply_sent(token, buffer, result);
+    }
+
+    fn doorbell(&mut self) {
+        self.rang = true;
+    }
+
+    fn closed(&mut self, token: Token) {
+        self.forget(token);
+    }
+}
+
+impl State {
+    /// Executes the waiting input of connections that may go on.
+    pub fn run_ready(&mut self) {
+        // Those that become ready meanwhile wait for the next turn: no connection keeps the thread.
+        for _ in 0..self.ready.len() {
+            let Some(token) = self.ready.pop_front() else { break };
+            let Some(connection) = self.connection(token) else { continue };
+            if connection.may_execute() && !connection.input.is_empty() {
+                self.run_input(token.index());
+            }
+            self.check_input(token.index());
+            self.mark_dirty(token.index());
+        }
+    }
+
+    /// Executes what waits in the connection's input buffer.
+    fn run_input(&mut self, index: usize) {
+        let mut input = std::mem::take(&mut self.connections[index].input);
+        let consumed = self.run(index, &input);
+        let connection = &mut self.connections[index];
+        if connection.closing || consumed == input.len() {
+            input.clear();
+            input.shrink_to(KEPT_BYTES);
+        } else {
+            input.drain(..consumed);
+        }
+        connection.input = input;
+    }
+
+    /// Enforces the bounds of the input buffer.
+    fn check_input(&mut self, index: usize) -> Reading {
+        let limit = self.server.config.bytes(rows::CLIENT_QUERY_BUFFER_LIMIT) as usize;
+        let connection = &mut self.connections[index];
+        let waiting = connection.input.len();
+        connection.client.query_bytes.store(waiting, Relaxed);
+        if waiting > limit {
+            tracing::warn!(
+                "Closing client that reached max query buffer length: {} (qbuf={waiting})",
+                connection.client.address
+            );
+            let token = connection.token;
+            self.stats.metrics.query_buffer_limit_disconnections.add(1);
+            self.kill.push(token);
+            return Reading::Pause;
+        }
+        let pause = connection.wants_pause();
+        if connection.reading_paused && !pause {
+            self.resume.push(connection.token);
+        }
+        connection.reading_paused = pause;
+        if pause { Reading::Pause } else { Reading::Continue }
+    }
+
+    /// Parses and executes `data`, which starts at the first unconsumed byte; returns how much is done with.
+    fn run(&mut self, index: usize, data: &[u8]) -> usize {
+        let mut position = 0;
+        let batch = self.server.config.int(rows::BATCH_COMMANDS) as usize;
+        let max_bulk_len = self.server.config.bytes(rows::PROTO_MAX_BULK_LEN) as usize;
+        while self.connections[index].may_execute() {
+            let connection = &mut self.connections[index];
+            let authenticated = connection.session.as_ref().is_some_and(|session| session.authenticated);
+            let limits = Limits { max_bulk_len, authenticated, ..Limits::default() };
+            self.commands.clear();
+            // Before authentication one at a time: the next command may be the AUTH that lifts the limits.
+            let max = if authenticated { batch } else { 1 };
+            let progress = connection.parser.parse(&data[position..], &limits, max, &mut self.commands);
+            if !self.commands.is_empty() {
+                let done = self.execute(index, &data[position..], progress.consumed);
+                if done < progress.consumed {
+                    return position + done;
+                }
+            }
+            position += progress.consumed;
+            let connection = &mut self.connections[index];
+            match progress.status {
+                Status::Full => {}
+                Status::NeedMore { missing } => {
+                    reserve(connection, data.len() - position, missing);
+                    break;
+                }
+                _ if !connection.may_execute() => {
+                    // What the parser found next waits until the commands before it are done.
+                    connection.parser = Parser::new();
+                    break;
+                }
+                Status::Quoted { line_len, argv } => {
+                    if self.execute_inline(index, &argv) {
+                        position += line_len;
+                    }
+                }
+                Status::Error(error) => {
+                    connection.out.error(&error.reply_text());
+                    connection.closing = true;
+                    self.stats.metrics.error_replies.add(1);
+                    self.mark_dirty(index);
+                    return data.len();
+                }
+            }
+        }
+        position
+    }
+
+    /// Executes the parsed commands, here or on a worker; returns how many of the `consumed` bytes are done with.
+    fn execute(&mut self, index: usize, input: &[u8], consumed: usize) -> usize {
+        if self.server.dispatch() == ActiveDispatch::Rings {
+            return if self.dispatch(index, &input[..consumed]) { consumed } else { 0 };
+        }
+        let limit = self.server.output_bound();
+        let connection = &mut self.connections[index];
+        let session = connection.session.as_mut().expect("only a connection with its session executes");
+        let stop = self.executor.execute(session, input, &self.commands, &mut connection.out, limit);
+        self.mark_dirty(index);
+        let unexecuted = |command: usize| self.commands.command(command).start as usize;
+        let done = match stop {
+            Stop::Finished | Stop::Closing => consumed,
+            Stop::Parked { command } | Stop::Paused { command } | Stop::OutputFull { command } => {
+                unexecuted(command)
+            }
+        };
+        if done < consumed {
+            self.connections[index].parser = Parser::new();
+        }
+        self.hold(index, stop);
+        done
+    }
+
+    /// Remembers why a connection's commands stopped.
+    pub fn hold(&mut self, index: usize, stop: Stop) {
+        let connection = &mut self.connections[index];
+        match stop {
+            Stop::Finished => {}
+            Stop::Closing => connection.closing = true,
+            Stop::Parked { .. } => {
+                if std::mem::take(&mut connection.woken) {
+                    self.ready.push_back(connection.token);
+                } else {
+                    connection.held.parked = true;
+                }
+            }
+            Stop::Paused { .. } => {
+                connection.held.paused = true;
+                self.paused.push(connection.token);
+            }
+            Stop::OutputFull { .. } => connection.held.output_full = true,
+        }
+    }
+
+    /// Executes an inline command that had to be unescaped, in its multibulk form. False when it was not executed
+    /// and has to be parsed again later.
+    fn execute_inline(&mut self, index: usize, argv: &[Vec<u8>]) -> bool {
+        let mut encoded = Vec::new();
+        encode_command(&mut encoded, argv);
+        self.commands.clear();
+        let progress = Parser::new().parse(&encoded, &Limits::default(), 1, &mut self.commands);
+        assert!(self.commands.len() == 1, "an encoded command is one command");
+        self.execute(index, &encoded, progress.consumed) == progress.consumed
+    }
+}
+
+/// Makes room for a large argument at once instead of growing towards it.
+fn reserve(connection: &mut Connection, have: usize, missing: usize) {
+    if missing > KEPT_BYTES {
+        connection.input.reserve_exact(have + missing);
+    }
+}

@@ -1,0 +1,136 @@
+//! From replies to sent bytes: one send per connection and turn, and the bounds of the output.
+
+use super::connection::KEPT_BYTES;
+use super::io_thread::{IoThread, State};
+use crate::config::ClientClass;
+use boxcar_sys::{Sent, Token};
+use std::io;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// Empty send buffers a thread keeps: as many as a turn can have in flight at most times.
+const BUFFERS_MAX: usize = 1024;
+
+impl IoThread {
+    /// Sends what the turn has produced and closes what has come to its end.
+    pub(super) fn flush(&mut self) {
+        let (driver, state) = self.parts();
+        let mut dirty = std::mem::take(&mut state.dirty);
+        let mut ended = Vec::new();
+        for index in dirty.drain(..) {
+            let Some(connection) = state.connections.get_mut(index) else { continue };
+            connection.dirty = false;
+            if connection.closed {
+                continue;
+            }
+            if connection.sending == 0 && connection.out.len() > 0 {
+                let empty = state.buffers.pop().unwrap_or_default();
+                let buffer = std::mem::replace(connection.out.buffer_mut(), empty);
+                let bytes = buffer.len();
+                connection.sending = bytes;
+                state.stats.metrics.writes_processed.add(1);
+                state.stats.metrics.net_output_bytes.add(bytes as u64);
+                let total = &connection.client.net_bytes[1];
+                total.store(total.load(Relaxed) + bytes as u64, Relaxed);
+                let token = connection.token;
+                match driver.send(token, buffer) {
+                    Sent::Pending => {}
+                    Sent::Done(buffer) => state.reply_sent(token, buffer, Ok(())),
+                    Sent::Failed(buffer, error) => state.reply_sent(token, buffer, Err(error)),
+                }
+            }
+            if state.is_at_end(index) {
+                ended.push(state.connections[index].token);
+            }
+        }
+        // Sends that were done at once may have marked connections again.
+        dirty.append(&mut state.dirty);
+        state.dirty = dirty;
+        for token in ended {
+            self.close(token);
+        }
+        for token in std::mem::take(&mut self.parts().1.kill) {
+            self.close(token);
+        }
+    }
+}
+
+impl State {
+    /// A send is over.
+    pub fn reply_sent(&mut self, token: Token, mut buffer: Vec<u8>, result: io::Result<()>) {
+        if buffer.capacity() <= KEPT_BYTES && self.buffers.len() < BUFFERS_MAX {
+            buffer.clear();
+            self.buffers.push(buffer);
+        }
+        let Some(connection) = self.connection(token) else { return };
+        connection.sending = 0;
+        if let Err(error) = result {
+            tracing::debug!("Error writing to client {}: {error}", connection.client.id);
+            if !connection.closed {
+                self.kill.push(token);
+            }
+            return;
+        }
+        if connection.held.output_full {
+            connection.held.output_full = false;
+            self.ready.push_back(token);
+        }
+        if connection.out.len() > 0 || connection.closing || connection.read_closed {
+            self.mark_dirty(token.index());
+        }
+    }
+
+    /// Whether nothing is left to do for a connection: it wants to close, or its peer sends nothing any more and
+    /// everything is answered.
+    fn is_at_end(&self, index: usize) -> bool {
+        let connection = &self.connections[index];
+        let answered = || connection.may_execute() && !self.ready.contains(&connection.token);
+        connection.output_bytes() == 0
+            && connection.session.is_some()
+            && (connection.closing || (connection.read_closed && answered()))
+    }
+
+    /// Appends a message from another thread to the output.
+    pub fn push(&mut self, token: Token, bytes: &[u8]) {
+        let hard = self.server.output_limit(ClientClass::Normal).hard as usize;
+        let Some(connection) = self.connection(token) else { return };
+        connection.client.pushed_bytes.fetch_sub(bytes.len(), Relaxed);
+        connection.out.raw(bytes);
+        let waiting = connection.output_bytes();
+        connection.client.output_bytes.store(waiting, Relaxed);
+        if hard != 0 && waiting > hard {
+            self.over_output_limit(token.index());
+        } else {
+            self.mark_dirty(token.index());
+        }
+    }
+
+    /// Looks at the output limits of a connection; called where output has grown and now and then.
+    pub fn check_output(&mut self, index: usize, now_ms: i64) {
+        let limit = self.server.output_limit(ClientClass::Normal);
+        let connection = &mut self.connections[index];
+        let waiting = connection.output_bytes();
+        connection.client.output_bytes.store(waiting, Relaxed);
+        let above = |bound: u64| bound != 0 && waiting as u64 > bound;
+        if above(limit.hard) {
+            self.over_output_limit(index);
+        } else if above(limit.soft) {
+            let since = *connection.above_soft_since.get_or_insert(now_ms);
+            if now_ms - since > limit.soft_seconds as i64 * 1000 {
+                self.over_output_limit(index);
+            }
+        } else {
+            connection.above_soft_since = None;
+        }
+    }
+
+    fn over_output_limit(&mut self, index: usize) {
+        let connection = &self.connections[index];
+        tracing::warn!(
+            "Client id={} addr={} scheduled to be closed ASAP for overcoming of output buffer limits.",
+            connection.client.id,
+            connection.client.address
+        );
+        self.stats.metrics.output_buffer_limit_disconnections.add(1);
+        self.kill.push(connection.token);
+    }
+}

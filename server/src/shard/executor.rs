@@ -1,0 +1,424 @@
+//! Executes the parsed commands of one connection, in their order, in stages.
+//!
+//! A window of commands is walked three times: names are looked up and keys hashed while their buckets are
+//! prefetched; then the records; then the commands execute. So the cache misses of a window overlap.
+
+use super::locking::{self, Plan};
+use crate::clients::pause::PauseMode;
+use crate::clients::{ClientFlags, Queued, ReplyMode, Session};
+use crate::commands::call::{call, write_error};
+use crate::commands::row::Flags;
+use crate::commands::table::Lookup;
+use crate::commands::{Args, Cx, Entry, Error, Keys, Server};
+use crate::config::rows;
+use crate::observability::stats::ThreadStats;
+use boxcar_resp::{Commands, Reply};
+use boxcar_store::{Place, Wake};
+use boxcar_sys::clock::{Ticks, wall_ms};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// Commands walked together. Wide enough that the prefetches of the first are done when its turn comes, small
+/// enough that what they bring stays in the first-level cache.
+const WINDOW: usize = 16;
+
+/// Why the executor stopped. `command` is the first command that was not executed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Stop {
+    /// Everything is executed.
+    #[default]
+    Finished,
+    /// A shard is held by another thread; the connection will be woken when it is released.
+    Parked {
+        /// First command not executed.
+        command: usize,
+    },
+    /// CLIENT PAUSE holds this command back.
+    Paused {
+        /// First command not executed.
+        command: usize,
+    },
+    /// The replies outgrew the given bound: go on when they are sent.
+    OutputFull {
+        /// First command not executed.
+        command: usize,
+    },
+    /// The connection ends after these replies; what follows is not executed.
+    Closing,
+}
+
+/// One thread's executor.
+pub struct Executor {
+    server: Arc<Server>,
+    stats: Arc<ThreadStats>,
+}
+
+/// A command after the first stage.
+#[derive(Clone, Copy)]
+struct Staged<'t> {
+    /// The row, when the command has exactly one key at a fixed place and the right number of arguments.
+    entry: Option<&'t Entry>,
+    place: Place,
+}
+
+const UNSTAGED: Staged<'static> = Staged { entry: None, place: Place { hash: 0, shard: 0 } };
+
+impl Executor {
+    /// The executor of a thread that counts in `stats`.
+    pub fn new(server: Arc<Server>, stats: Arc<ThreadStats>) -> Self {
+        Self { server, stats }
+    }
+
+    /// The shared state.
+    pub fn server(&self) -> &Arc<Server> {
+        &self.server
+    }
+
+    /// The thread's counters.
+    pub fn stats(&self) -> &Arc<ThreadStats> {
+        &self.stats
+    }
+
+    /// Executes `commands`, whose bytes lie in `input`, for `session`; replies are appended to `reply`. Stops
+    /// early when `reply` holds more than `output_limit` bytes.
+    pub fn execute(
+        &self,
+        session: &mut Session,
+        input: &[u8],
+        commands: &Commands,
+        reply: &mut Reply,
+        output_limit: usize,
+    ) -> Stop {
+        let server: &Server = &self.server;
+        let mut keys = Keys::new(&server.keyspace, &self.stats, wall_ms());
+        let mut batch = Run { server, stats: &self.stats, input, commands, tick: Ticks::now(), last: None };
+        session.client.active_ms.store(keys.now_ms, Relaxed);
+        reply.set_protocol(session.protocol);
+        let mut stop = Stop::Finished;
+        let mut first = 0;
+        while first < commands.len() {
+            let end = commands.len().min(first + WINDOW);
+            match batch.window(first..end, session, &mut keys, reply, output_limit) {
+                Stop::Finished => first = end,
+                early => {
+                    stop = early;
+                    break;
+                }
+            }
+            // Let others have a hot shard between windows.
+            keys.release();
+        }
+        if let Some(last) = batch.last {
+            session.client.last_command.store(last, Relaxed);
+        }
+        stop
+    }
+}
+
+/// The commands of one call of [`Executor::execute`].
+struct Run<'k, 'b> {
+    server: &'k Server,
+    stats: &'k ThreadStats,
+    input: &'b [u8],
+    commands: &'b Commands,
+    tick: Ticks,
+    last: Option<u16>,
+}
+
+impl<'k> Run<'k, '_> {
+    fn args(&self, command: usize) -> Args<'_> {
+        Args::new(self.input, self.commands.argv(command))
+    }
+
+    fn window(
+        &mut self,
+        range: std::ops::Range<usize>,
+        session: &mut Session,
+        keys: &mut Keys<'k>,
+        reply: &mut Reply,
+        output_limit: usize,
+    ) -> Stop {
+        let mut staged = [UNSTAGED; WINDOW];
+        self.stage(range.clone(), session.db, &mut staged);
+        for (command, staged) in range.zip(staged) {
+            let stop = match staged.entry {
+                Some(entry) if self.is_plain(session, keys) => {
+                    self.execute_single(command, entry, staged.place, session, keys, reply)
+                }
+                _ => self.execute_checked(command, session, keys, reply),
+            };
+            if stop != Stop::Finished {
+                return stop;
+            }
+            if reply.len() > output_limit && command + 1 < self.commands.len() {
+                return Stop::OutputFull { command: command + 1 };
+            }
+        }
+        Stop::Finished
+    }
+
+    /// Looks up names, hashes keys and prefetches what the lookups will touch.
+    fn stage(&self, range: std::ops::Range<usize>, db: usize, staged: &mut [Staged<'k>; WINDOW]) {
+        let prefetch = range.len() > 1 && self.server.config.bool(rows::PREFETCH);
+        let keyspace = &self.server.keyspace;
+        let epoch = prefetch.then(|| keyspace.pin());
+        for (command, staged) in range.clone().zip(staged.iter_mut()) {
+            let args = self.args(command);
+            let Some(entry) = self.server.table.find(args.at(0)) else { continue };
+            if entry.single_key != 0 && entry.accepts(args.len()) {
+                let place = keyspace.locate(args.at(entry.single_key));
+                *staged = Staged { entry: Some(entry), place };
+                if let Some(epoch) = &epoch {
+                    keyspace.prefetch_bucket(db, place, epoch);
+                }
+            }
+        }
+        if let Some(epoch) = &epoch {
+            for staged in staged[..range.len()].iter().filter(|staged| staged.entry.is_some()) {
+                keyspace.prefetch_record(db, staged.place, epoch);
+            }
+        }
+    }
+
+    fn is_plain(&self, session: &Session, keys: &Keys<'_>) -> bool {
+        session.is_plain() && self.server.pause.mode(keys.now_ms) == PauseMode::None
+    }
+
+    /// The short way: one key, nothing special about session or server.
+    #[inline]
+    fn execute_single(
+        &mut self,
+        command: usize,
+        entry: &'k Entry,
+        place: Place,
+        session: &mut Session,
+        keys: &mut Keys<'k>,
+        reply: &mut Reply,
+    ) -> Stop {
+        if let Err(shard) = locking::acquire_one(keys, place.shard)
+            && self.park(shard, session)
+        {
+            return Stop::Parked { command };
+        } else if !keys.holds_only(place.shard) {
+            return self.execute_checked(command, session, keys, reply);
+        }
+        let args = Args::new(self.input, self.commands.argv(command));
+        keys.remember(args.at(entry.single_key), place);
+        self.call(entry, args, session, keys, reply);
+        keys.forget();
+        Stop::Finished
+    }
+
+    fn call(
+        &mut self,
+        entry: &'k Entry,
+        args: Args<'_>,
+        session: &mut Session,
+        keys: &mut Keys<'k>,
+        reply: &mut Reply,
+    ) {
+        self.last = Some(entry.id);
+        keys.db = session.db;
+        keys.no_touch = session.no_touch;
+        let mut cx = self.context(entry, session, keys, reply);
+        call(&mut cx, args);
+        self.tick = cx.tick;
+    }
+
+    fn context<'c>(
+        &self,
+        entry: &'k Entry,
+        session: &'c mut Session,
+        keys: &'c mut Keys<'k>,
+        reply: &'c mut Reply,
+    ) -> Cx<'c, 'k> {
+        Cx {
+            server: self.server,
+            session,
+            keys,
+            reply,
+            stats: self.stats,
+            command: entry,
+            in_transaction: false,
+            tick: self.tick,
+        }
+    }
+
+    /// Registers the connection with a held shard. False when the shard became free meanwhile.
+    fn park(&self, shard: u32, session: &Session) -> bool {
+        let (inbox, token) = session.client.wake_target();
+        let parked = self.server.keyspace.park(shard, Arc::clone(inbox) as Arc<dyn Wake>, token.0);
+        if parked {
+            self.stats.metrics.runs_parked.add(1);
+        }
+        parked
+    }
+
+    /// The long way: every check that Redis makes before it executes a command, in its order.
+    fn execute_checked(
+        &mut self,
+        command: usize,
+        session: &mut Session,
+        keys: &mut Keys<'k>,
+        reply: &mut Reply,
+    ) -> Stop {
+        let args = Args::new(self.input, self.commands.argv(command));
+        let before = reply.len();
+        if session.reply_mode == ReplyMode::SkipNext {
+            session.reply_mode = ReplyMode::Skip;
+        }
+        keys.release();
+        match check(self.server, args, session) {
+            Err((entry, error)) => {
+                if let Some(transaction) = &mut session.transaction {
+                    transaction.aborted = true;
+                }
+                let entry = entry.unwrap_or(self.server.table.entry(0));
+                let mut cx = self.context(entry, session, keys, reply);
+                write_error(&mut cx, &error);
+            }
+            Ok(entry) => {
+                if is_paused(self.server, entry, session, keys.now_ms) {
+                    return Stop::Paused { command };
+                }
+                if session.transaction.is_some() && !entry.flags.contains(Flags::NOT_QUEUED) {
+                    queue(entry, args, self.commands.command(command), session);
+                    reply.simple("QUEUED");
+                } else if self.lock(entry, args, session, keys) {
+                    self.call(entry, args, session, keys, reply);
+                    keys.release();
+                } else {
+                    return Stop::Parked { command };
+                }
+            }
+        }
+        if matches!(session.reply_mode, ReplyMode::Off | ReplyMode::Skip) {
+            reply.truncate(before);
+        }
+        if session.reply_mode == ReplyMode::Skip {
+            session.reply_mode = ReplyMode::On;
+        }
+        if session.close_after_reply { Stop::Closing } else { Stop::Finished }
+    }
+
+    /// Takes all locks the command needs; false when the connection was parked instead.
+    fn lock(&self, entry: &Entry, args: Args<'_>, session: &Session, keys: &mut Keys<'k>) -> bool {
+        let plan = locking::plan(&self.server.keyspace, &self.server.table, entry, args, session);
+        if plan == Plan::Some(Default::default()) {
+            return true;
+        }
+        loop {
+            match locking::acquire(keys, &plan) {
+                Ok(()) => return true,
+                Err(shard) if self.park(shard, session) => return false,
+                Err(_) => {}
+            }
+        }
+    }
+}
+
+/// Finds the command and refuses what may not be executed; the error comes with the row if there is one.
+fn check<'k>(
+    server: &'k Server,
+    args: Args<'_>,
+    session: &Session,
+) -> Result<&'k Entry, (Option<&'k Entry>, Error)> {
+    let entry = match server.table.lookup(args) {
+        Lookup::Found(entry) => entry,
+        Lookup::Unknown => return Err((None, unknown_command(args))),
+        Lookup::UnknownSubcommand(container) => {
+            return Err((Some(container), unknown_subcommand(container, args)));
+        }
+    };
+    let refuse = |error: Error| Err((Some(entry), error));
+    if !entry.accepts(args.len()) {
+        return refuse(Error::WrongArity(entry.name.clone()));
+    }
+    if !session.authenticated && !entry.flags.contains(Flags::NO_AUTH) {
+        return refuse(Error::text("NOAUTH Authentication required."));
+    }
+    let client = &session.client;
+    if client.flags().contains(ClientFlags::ADMIN) && !open_to_reserved(server, entry) {
+        return refuse(Error::text("ERR max number of clients reached"));
+    }
+    if session.transaction.is_some()
+        && entry.flags.contains(Flags::NO_MULTI)
+        && !entry.flags.contains(Flags::NOT_QUEUED)
+    {
+        return refuse(Error::text("ERR Command not allowed inside a transaction"));
+    }
+    Ok(entry)
+}
+
+/// Whether a connection that was let in above `maxclients` may run this: administration only, so that the
+/// reserve cannot be used up by ordinary work.
+fn open_to_reserved(server: &Server, entry: &Entry) -> bool {
+    let top = entry.parent.map_or(entry, |parent| server.table.entry(parent));
+    entry.flags.intersects(Flags::ADMIN | Flags::NO_AUTH)
+        || ["client", "info", "command", "memory", "latency", "dbsize"].contains(&top.command.name)
+}
+
+fn is_paused(server: &Server, entry: &Entry, session: &Session, now_ms: i64) -> bool {
+    match server.pause.mode(now_ms) {
+        PauseMode::None => false,
+        PauseMode::All => true,
+        PauseMode::Write => {
+            let queued_write = |transaction: &crate::clients::Transaction| {
+                transaction.queue.iter().any(|queued| {
+                    server.table.entry(queued.command).flags.contains(Flags::WRITE)
+                })
+            };
+            entry.flags.contains(Flags::WRITE)
+                || (entry.locks == crate::commands::Locks::Transaction
+                    && session.transaction.as_deref().is_some_and(queued_write))
+        }
+    }
+}
+
+/// Keeps a copy of the command for EXEC.
+fn queue(entry: &Entry, args: Args<'_>, raw: &boxcar_resp::Command, session: &mut Session) {
+    let Some(transaction) = &mut session.transaction else { return };
+    if transaction.aborted {
+        // EXEC will refuse: nothing needs to be kept.
+        return;
+    }
+    let bytes = &args.input()[raw.start as usize..raw.end as usize];
+    let moved = |span: &boxcar_resp::Span| boxcar_resp::Span { start: span.start - raw.start, len: span.len };
+    transaction.queue.push(Queued {
+        command: entry.id,
+        input: bytes.into(),
+        args: args.spans().iter().map(moved).collect(),
+    });
+    session.client.queued.store(transaction.queue.len() as i64, Relaxed);
+}
+
+/// Redis quotes at most this many bytes of the name and of the arguments.
+const QUOTED_MAX: usize = 128;
+
+fn unknown_command(args: Args<'_>) -> Error {
+    let name = args.at(0);
+    let mut text = b"ERR unknown command '".to_vec();
+    text.extend_from_slice(&name[..name.len().min(QUOTED_MAX)]);
+    text.extend_from_slice(b"', with args beginning with: ");
+    let begin = text.len();
+    for arg in args.from(1) {
+        let room = QUOTED_MAX.saturating_sub(text.len() - begin);
+        if room == 0 {
+            break;
+        }
+        text.push(b'\'');
+        text.extend_from_slice(&arg[..arg.len().min(room)]);
+        text.extend_from_slice(b"' ");
+    }
+    Error::Bytes(text)
+}
+
+fn unknown_subcommand(container: &Entry, args: Args<'_>) -> Error {
+    let name = args.get(1).unwrap_or_default();
+    let mut text = b"ERR unknown subcommand '".to_vec();
+    text.extend_from_slice(&name[..name.len().min(QUOTED_MAX)]);
+    text.extend_from_slice(b"'. Try ");
+    text.extend_from_slice(container.command.name.to_ascii_uppercase().as_bytes());
+    text.extend_from_slice(b" HELP.");
+    Error::Bytes(text)
+}

@@ -1,0 +1,99 @@
+//! Which shards a command needs, and taking their locks.
+
+use crate::clients::{Session, Transaction};
+use crate::commands::keys::ServerKeyspace;
+use crate::commands::{Args, Entry, Keys, Locks, Table};
+use smallvec::SmallVec;
+
+/// The shards a command needs.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Plan {
+    /// These, ascending, without repeats. May be empty.
+    Some(SmallVec<[u32; 8]>),
+    /// All.
+    All,
+}
+
+/// What a command with these arguments needs.
+pub fn plan(
+    keyspace: &ServerKeyspace,
+    table: &Table,
+    entry: &Entry,
+    args: Args<'_>,
+    session: &Session,
+) -> Plan {
+    let mut shards = SmallVec::new();
+    let all = match entry.locks {
+        Locks::Nothing | Locks::Steps => false,
+        Locks::Keyspace => true,
+        Locks::Keys => {
+            add_keys(keyspace, entry, args, &mut shards);
+            false
+        }
+        Locks::Transaction => match &session.transaction {
+            Some(transaction) if !transaction.aborted => {
+                add_watched(keyspace, session, &mut shards);
+                add_transaction(keyspace, table, transaction, &mut shards)
+            }
+            _ => false,
+        },
+    };
+    if all {
+        return Plan::All;
+    }
+    shards.sort_unstable();
+    shards.dedup();
+    Plan::Some(shards)
+}
+
+fn add_keys(keyspace: &ServerKeyspace, entry: &Entry, args: Args<'_>, shards: &mut SmallVec<[u32; 8]>) {
+    for spec in entry.keys {
+        spec.positions(args, &mut |i| shards.push(keyspace.locate(args.at(i)).shard));
+    }
+}
+
+fn add_watched(keyspace: &ServerKeyspace, session: &Session, shards: &mut SmallVec<[u32; 8]>) {
+    shards.extend(session.watched.iter().map(|watched| keyspace.locate(&watched.key).shard));
+}
+
+/// Adds the shards of all queued commands; true when one of them needs the whole keyspace.
+fn add_transaction(
+    keyspace: &ServerKeyspace,
+    table: &Table,
+    transaction: &Transaction,
+    shards: &mut SmallVec<[u32; 8]>,
+) -> bool {
+    transaction.queue.iter().any(|queued| {
+        let entry = table.entry(queued.command);
+        add_keys(keyspace, entry, Args::new(&queued.input, &queued.args), shards);
+        matches!(entry.locks, Locks::Keyspace | Locks::Steps)
+    })
+}
+
+/// Takes the locks of `plan`, or none of them and returns the shard that is held by another thread.
+pub fn acquire<'k>(keys: &mut Keys<'k>, plan: &Plan) -> Result<(), u32> {
+    keys.release();
+    match plan {
+        Plan::Some(shards) => shards.iter().try_for_each(|&shard| take(keys, shard)),
+        Plan::All => (0..keys.keyspace().shards() as u32).try_for_each(|shard| take(keys, shard)),
+    }
+    .inspect_err(|_| keys.release())
+}
+
+/// Makes one shard the only one held.
+#[inline]
+pub fn acquire_one(keys: &mut Keys<'_>, shard: u32) -> Result<(), u32> {
+    if keys.holds_only(shard) {
+        return Ok(());
+    }
+    keys.release();
+    take(keys, shard)
+}
+
+/// A holder that runs keeps a lock for well under a microsecond: a short spin, then the caller parks.
+#[inline]
+fn take(keys: &mut Keys<'_>, shard: u32) -> Result<(), u32> {
+    let guard = keys.keyspace().lock_bounded(shard).ok_or(shard)?;
+    keys.hold(guard);
+    Ok(())
+}

@@ -1,0 +1,349 @@
+//! One database's part of one locked shard: lookups, changes, scans and expiry.
+
+use core::sync::atomic::Ordering;
+
+use crate::entry::{Entry, OccupiedEntry, VacantEntry};
+use crate::record::{OwnedRecord, RawRecord, Record};
+use crate::root::{Context, Expires, Root};
+use crate::table::{CURSOR_BITS, Location, Table};
+use crate::value::Value;
+
+/// Bits of a [`Db::scan`] cursor. The rest of a 64-bit `SCAN` cursor is free for the shard.
+pub const SCAN_CURSOR_BITS: u32 = CURSOR_BITS;
+
+/// Access to a database while the lock of its shard is held. Copies stay inside the borrow of the guard.
+#[derive(Clone, Copy)]
+pub(crate) struct Core<'a> {
+    root: &'a Root,
+    pub(crate) context: &'a Context,
+}
+
+impl<'a> Core<'a> {
+    /// # Safety
+    /// The shard's lock is held during `'a`, and all access during `'a` goes through this value or its copies, one
+    /// at a time.
+    pub(crate) unsafe fn new(root: &'a Root, context: &'a Context) -> Self {
+        Self { root, context }
+    }
+
+    fn table(&self) -> &Table {
+        // SAFETY: see `new`; the reference ends before the table is changed.
+        unsafe { &*self.root.table.get() }
+    }
+
+    #[allow(clippy::mut_from_ref, reason = "the cell is the lock's; see `new`")]
+    fn table_mut(&self) -> &mut Table {
+        // SAFETY: see `new`; no other reference to the table is alive, as none leaves this type's methods.
+        unsafe { &mut *self.root.table.get() }
+    }
+
+    pub(crate) fn find(&self, hash: u64, key: &[u8]) -> Option<Location> {
+        self.table().find(hash, key)
+    }
+
+    pub(crate) fn raw(&self, at: Location) -> RawRecord {
+        self.table().record(at)
+    }
+
+    /// The record at `at`, for as long as nothing changes it.
+    pub(crate) fn record(&self, at: Location) -> Record<'a> {
+        // SAFETY: the record is alive and the lock is held; callers bound the lifetime by a borrow of the database.
+        unsafe { Record::new(self.raw(at)) }
+    }
+
+    pub(crate) fn insert(
+        &self,
+        hash: u64,
+        key: &[u8],
+        value: Value<'_>,
+        expiry: Option<i64>,
+        access: u32,
+    ) -> Location {
+        let record = RawRecord::new(key, value, expiry, access, self.context.inline_limit());
+        // SAFETY: the record was just built; the lock is held.
+        unsafe { self.root.count_in(record) };
+        self.table_mut().insert(hash, record)
+    }
+
+    pub(crate) fn set_value(&self, at: Location, value: Value<'_>) {
+        let old = self.raw(at);
+        let limit = self.context.inline_limit();
+        // SAFETY: the record is alive; callers hold the database mutably, so that nothing of it is borrowed. A
+        // change in place keeps the record's memory and expiry, so the figures stay.
+        unsafe {
+            if old.overwrite(value, limit) {
+                return;
+            }
+            self.swap_in(at, RawRecord::new(old.key(), value, old.expiry(), old.access(), limit));
+        }
+    }
+
+    pub(crate) fn set_expire(&self, at: Location, expiry: Option<i64>) {
+        let record = self.raw(at);
+        // SAFETY: as in set_value.
+        unsafe {
+            if record.expiry() == expiry {
+                return;
+            }
+            self.root.count_contents_out(record);
+            let in_place = expiry.is_some_and(|at_ms| record.overwrite_expiry(at_ms));
+            let now = if in_place { record } else { record.rebuild_with_expiry(expiry) };
+            self.root.count_contents_in(now);
+            self.table_mut().replace(at, now);
+        }
+    }
+
+    /// Replaces value, expiry and access of an existing record.
+    pub(crate) fn set(&self, at: Location, value: Value<'_>, expiry: Option<i64>, access: u32) {
+        let old = self.raw(at);
+        let limit = self.context.inline_limit();
+        // SAFETY: as in set_value.
+        unsafe {
+            if old.expiry() == expiry && old.overwrite(value, limit) {
+                old.set_access(access);
+                return;
+            }
+            self.swap_in(at, RawRecord::new(old.key(), value, expiry, access, limit));
+        }
+    }
+
+    /// Puts `new` in the place of the record at `at`, which is freed.
+    ///
+    /// # Safety
+    /// The lock is held, nothing of the old record is borrowed, and `new` has the same key.
+    unsafe fn swap_in(&self, at: Location, new: RawRecord) {
+        let old = self.raw(at);
+        // SAFETY: both records are alive; the old one is out of the table before it is freed.
+        unsafe {
+            self.root.count_contents_out(old);
+            self.root.count_contents_in(new);
+            self.table_mut().replace(at, new);
+            old.free();
+        }
+    }
+
+    pub(crate) fn resize(&self, at: Location, len: usize) -> &'a mut [u8] {
+        let record = self.raw(at);
+        // SAFETY: as in set_value; the result is bounded by the caller's mutable borrow.
+        unsafe {
+            self.root.count_contents_out(record);
+            let now = record.resize(len, self.context.inline_limit());
+            self.root.count_contents_in(now);
+            self.table_mut().replace(at, now);
+            now.bytes_mut()
+        }
+    }
+
+    pub(crate) fn remove(&self, at: Location) -> OwnedRecord {
+        let record = self.table_mut().remove(at);
+        // SAFETY: the record is alive and was just taken out of the table, its only owner.
+        unsafe {
+            self.root.count_out(record);
+            OwnedRecord::new(record)
+        }
+    }
+}
+
+/// One database's part of one locked shard.
+pub struct Db<'a> {
+    core: Core<'a>,
+}
+
+impl<'a> Db<'a> {
+    pub(crate) fn new(core: Core<'a>) -> Self {
+        Self { core }
+    }
+
+    /// Number of keys, expired ones that were not removed yet included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.core.root.len()
+    }
+
+    /// Whether there is no key.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many keys have an expiry, and its mean.
+    #[must_use]
+    pub fn expires(&self) -> Expires {
+        self.core.root.expires()
+    }
+
+    /// Number of keys that have an expiry.
+    #[must_use]
+    pub fn expires_len(&self) -> usize {
+        self.expires().count
+    }
+
+    /// Bytes of memory that records and table take here.
+    #[must_use]
+    pub fn used_memory(&self) -> usize {
+        self.core.root.memory()
+    }
+
+    /// The record of `key`, expired or not.
+    #[must_use]
+    #[inline]
+    pub fn get(&self, hash: u64, key: &[u8]) -> Option<Record<'_>> {
+        self.core.find(hash, key).map(|at| self.core.record(at))
+    }
+
+    /// The place of `key`, for reading, changing, inserting or removing with one probe.
+    #[inline]
+    pub fn entry<'e, 'k>(&'e mut self, hash: u64, key: &'k [u8]) -> Entry<'e, 'k> {
+        match self.core.find(hash, key) {
+            Some(at) => Entry::Occupied(OccupiedEntry::new(self.core, at)),
+            None => Entry::Vacant(VacantEntry::new(self.core, hash, key)),
+        }
+    }
+
+    /// Like [`Db::entry`], for a result that outlives this handle: what it lends lives as long as the shard's
+    /// guard is borrowed.
+    #[inline]
+    pub fn into_entry<'k>(self, hash: u64, key: &'k [u8]) -> Entry<'a, 'k> {
+        match self.core.find(hash, key) {
+            Some(at) => Entry::Occupied(OccupiedEntry::new(self.core, at)),
+            None => Entry::Vacant(VacantEntry::new(self.core, hash, key)),
+        }
+    }
+
+    /// Inserts or replaces: value, expiry (Unix milliseconds) and access clock are all the new ones. True when the
+    /// key was there before.
+    #[inline]
+    pub fn set(
+        &mut self,
+        hash: u64,
+        key: &[u8],
+        value: Value<'_>,
+        expire_at: Option<i64>,
+        access: u32,
+    ) -> bool {
+        let found = self.core.find(hash, key);
+        match found {
+            Some(at) => self.core.set(at, value, expire_at, access),
+            None => {
+                self.core.insert(hash, key, value, expire_at, access);
+            }
+        }
+        found.is_some()
+    }
+
+    /// Removes `key` and frees it. False when it was not there.
+    pub fn remove(&mut self, hash: u64, key: &[u8]) -> bool {
+        self.take(hash, key).is_some()
+    }
+
+    /// Takes `key` out, to be dropped elsewhere.
+    pub fn take(&mut self, hash: u64, key: &[u8]) -> Option<OwnedRecord> {
+        self.core.find(hash, key).map(|at| self.core.remove(at))
+    }
+
+    /// Visits records in the order of their hashes from `cursor` on, at least `count` of them as long as there are
+    /// any, and returns the cursor that goes on, zero at the end.
+    ///
+    /// A cursor is a position in the space of hashes ([`SCAN_CURSOR_BITS`] bits) and means the same whatever happens
+    /// to the table. Every record that is there during the whole of a scan is visited, and exactly once. Any value
+    /// is accepted as a cursor; bits beyond the lowest [`SCAN_CURSOR_BITS`] are ignored.
+    pub fn scan(&self, cursor: u64, count: usize, visit: &mut dyn FnMut(Record<'_>)) -> u64 {
+        let cursor = cursor & ((1 << SCAN_CURSOR_BITS) - 1);
+        // SAFETY: the record is alive during the call, and the database is borrowed.
+        self.core.table().scan(cursor, count, &mut |_, record| visit(unsafe { Record::new(record) }))
+    }
+
+    /// A record near the position that `rng` (64 random bits) names; every record has nearly the same chance.
+    #[must_use]
+    pub fn random(&self, rng: u64) -> Option<Record<'_>> {
+        // SAFETY: the record is alive, and the database stays borrowed as long as the result lives.
+        self.core.table().random(rng).map(|record| unsafe { Record::new(record) })
+    }
+
+    /// One bounded step of the active expiry cycle: goes on where the last step ended, looks at about `max_records`
+    /// records (at least at one position), and removes those whose expiry is at or before `now_ms`, after showing
+    /// each to `on_expired`.
+    pub fn expire_step(
+        &mut self,
+        now_ms: i64,
+        max_records: usize,
+        on_expired: &mut dyn FnMut(Record<'_>),
+    ) -> ExpireStep {
+        let mut step = ExpireStep::default();
+        if self.expires_len() == 0 {
+            step.wrapped = true;
+            return step;
+        }
+        let mut expired: Vec<(u64, RawRecord)> = Vec::new();
+        let cursor = self.core.root.expiry_cursor();
+        let next = self.core.table().scan(cursor, max_records, &mut |hash, record| {
+            step.checked += 1;
+            // SAFETY: the record is alive and the lock is held.
+            if unsafe { record.expiry() }.is_some_and(|at| at <= now_ms) {
+                expired.push((hash, record));
+            }
+        });
+        for (hash, record) in expired {
+            // SAFETY: the record is still in the table, which alone frees it.
+            let (key, record) = unsafe { (record.key(), Record::new(record)) };
+            on_expired(record);
+            let at =
+                self.core.find(hash, key).expect("an expired record is in the table until it is removed");
+            drop(self.core.remove(at));
+            step.expired += 1;
+        }
+        self.core.root.set_expiry_cursor(next);
+        step.wrapped = next == 0;
+        step
+    }
+}
+
+/// What one step of the active expiry cycle did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ExpireStep {
+    /// Records looked at.
+    pub checked: usize,
+    /// Records removed.
+    pub expired: usize,
+    /// The step reached the end; the next one starts again.
+    pub wrapped: bool,
+}
+
+/// A database's part of one shard that was taken out of the keyspace. Dropping it frees its records, on any thread.
+pub struct DetachedDb {
+    root: Box<Root>,
+}
+
+// SAFETY: nobody else refers to the root, and the records it owns are Send.
+unsafe impl Send for DetachedDb {}
+
+impl DetachedDb {
+    /// Takes the contents of `root`, leaving it empty.
+    ///
+    /// # Safety
+    /// The shard's lock is held and nothing of the database is borrowed.
+    pub(crate) unsafe fn take(root: &Root) -> Self {
+        let detached = Box::new(Root::default());
+        // SAFETY: as the caller vouches.
+        unsafe { Root::swap(root, &detached) };
+        Self { root: detached }
+    }
+
+    /// Number of keys.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.root.len()
+    }
+
+    /// Whether there is no key.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Context {
+    pub(crate) fn set_inline_limit(&self, limit: usize) {
+        self.inline_limit.store(limit, Ordering::Relaxed);
+    }
+}

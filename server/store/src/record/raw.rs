@@ -1,0 +1,419 @@
+//! Raw records: building, reading, overwriting and freeing them. Every function that touches a record's memory is
+//! here; who may call it when is the table's business.
+
+use core::ptr::NonNull;
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+
+use super::layout::{
+    ALIGN, Header, INLINE_LIMIT, LONG_KEY, MODIFIED, PAYLOAD, POINTER, VOLATILE, size_class,
+};
+use crate::blob::Blob;
+use crate::value::{IntegerText, Value};
+
+/// Largest capacity that grows by doubling; beyond it a quarter is added, so that a huge string wastes less.
+const DOUBLING_LIMIT: usize = 1 << 20;
+
+/// An untyped, unowned pointer to a record.
+///
+/// Whoever has one and calls an `unsafe` method vouches that the record is alive and that nobody else is in it: the
+/// owner of the record, or the holder of the lock of the shard that owns it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct RawRecord(NonNull<u64>);
+
+/// The value part of a record that is about to be built.
+enum Payload<'a> {
+    Integer(i64),
+    Inline { prefix: &'a [u8], len: usize },
+    Blob(Blob),
+}
+
+impl<'a> Payload<'a> {
+    fn of(value: Value<'a>, inline_limit: usize) -> Self {
+        match value {
+            Value::Integer(number) => Payload::Integer(number),
+            Value::Bytes(bytes) if bytes.len() <= inline_limit.min(INLINE_LIMIT) => {
+                Payload::Inline { prefix: bytes, len: bytes.len() }
+            }
+            Value::Bytes(bytes) => Payload::Blob(Blob::new(bytes, bytes.len(), bytes.len())),
+        }
+    }
+
+    fn meta(&self) -> u8 {
+        match self {
+            Payload::Integer(_) => PAYLOAD,
+            Payload::Inline { .. } => 0,
+            Payload::Blob(_) => PAYLOAD | POINTER,
+        }
+    }
+
+    fn inline_len(&self) -> usize {
+        if let Payload::Inline { len, .. } = self { *len } else { 0 }
+    }
+}
+
+impl RawRecord {
+    fn as_ptr(self) -> *mut u64 {
+        self.0.as_ptr()
+    }
+
+    /// Allocates a record. Strings longer than `inline_limit` (at most [`INLINE_LIMIT`]) go out of line.
+    pub(crate) fn new(
+        key: &[u8],
+        value: Value<'_>,
+        expiry: Option<i64>,
+        access: u32,
+        inline_limit: usize,
+    ) -> Self {
+        Self::build(key, Payload::of(value, inline_limit), 0, expiry, access)
+    }
+
+    fn build(key: &[u8], payload: Payload<'_>, flags: u8, expiry: Option<i64>, access: u32) -> Self {
+        let volatile = if expiry.is_some() { VOLATILE } else { 0 };
+        let header = Header::new(payload.meta() | flags | volatile, key.len(), payload.inline_len(), access);
+        let key_offset = header.key_offset();
+        let used = key_offset + key.len() + payload.inline_len();
+        let layout = layout_of(used);
+        // SAFETY: the size is at least a header's.
+        let memory = unsafe { alloc(layout) };
+        let Some(record) = NonNull::new(memory.cast::<u64>()) else { handle_alloc_error(layout) };
+        // SAFETY: all offsets come from the header that sized the allocation; words are 8-aligned within it.
+        unsafe {
+            record.write(header.0);
+            if let Some(at) = expiry {
+                record.byte_add(8).cast::<i64>().write(at);
+            }
+            if header.has(LONG_KEY) {
+                record.byte_add(header.key_len_offset()).write(key.len() as u64);
+            }
+            let bytes = memory.add(key_offset);
+            bytes.copy_from_nonoverlapping(key.as_ptr(), key.len());
+            match payload {
+                Payload::Integer(number) => {
+                    record.byte_add(header.payload_offset()).cast::<i64>().write(number);
+                }
+                Payload::Blob(blob) => {
+                    record.byte_add(header.payload_offset()).cast::<*mut u8>().write(blob.into_raw());
+                }
+                Payload::Inline { prefix, len } => {
+                    let value = bytes.add(key.len());
+                    value.copy_from_nonoverlapping(prefix.as_ptr(), prefix.len());
+                    value.add(prefix.len()).write_bytes(0, len - prefix.len());
+                }
+            }
+        }
+        Self(record)
+    }
+
+    /// # Safety
+    /// See the type.
+    #[inline]
+    unsafe fn header(self) -> Header {
+        // SAFETY: the record is alive, as the caller vouches.
+        Header(unsafe { self.0.read() })
+    }
+
+    /// # Safety
+    /// See the type; the header must describe what is there.
+    #[inline]
+    unsafe fn set_header(self, header: Header) {
+        // SAFETY: the record is alive and not otherwise accessed, as the caller vouches.
+        unsafe { self.0.write(header.0) }
+    }
+
+    #[inline]
+    unsafe fn key_len(self, header: Header) -> usize {
+        if header.has(LONG_KEY) {
+            // SAFETY: the word is there when the flag is set.
+            return unsafe { self.0.byte_add(header.key_len_offset()).read() } as usize;
+        }
+        header.short_key_len()
+    }
+
+    /// # Safety
+    /// See the type; the slice must not outlive the record.
+    #[inline]
+    pub(crate) unsafe fn key<'a>(self) -> &'a [u8] {
+        // SAFETY: key_len bytes are initialised from key_offset on; the caller bounds the lifetime.
+        unsafe {
+            let header = self.header();
+            let bytes = self.0.byte_add(header.key_offset()).cast::<u8>();
+            core::slice::from_raw_parts(bytes.as_ptr(), self.key_len(header))
+        }
+    }
+
+    /// # Safety
+    /// See the type; the value must not outlive the record, nor its next change.
+    #[inline]
+    pub(crate) unsafe fn value<'a>(self) -> Value<'a> {
+        // SAFETY: the header says which of the three forms is there; the caller bounds the lifetime.
+        unsafe {
+            let header = self.header();
+            if !header.has(PAYLOAD) {
+                let bytes = self.inline_bytes(header);
+                return Value::Bytes(core::slice::from_raw_parts(bytes.as_ptr(), header.value_len()));
+            }
+            if !header.has(POINTER) {
+                return Value::Integer(self.payload(header).cast::<i64>().read());
+            }
+            let blob = self.borrow_blob(header);
+            Value::Bytes(core::slice::from_raw_parts(blob.as_ptr(), blob.len()))
+        }
+    }
+
+    unsafe fn payload(self, header: Header) -> NonNull<u64> {
+        // SAFETY: the offset is inside the allocation.
+        unsafe { self.0.byte_add(header.payload_offset()) }
+    }
+
+    unsafe fn inline_bytes(self, header: Header) -> NonNull<u8> {
+        // SAFETY: the offset is inside the allocation, or one past its end when the value is empty.
+        unsafe { self.0.byte_add(header.key_offset() + self.key_len(header)).cast() }
+    }
+
+    /// The record's own reference to its blob, without counting one more.
+    unsafe fn borrow_blob(self, header: Header) -> core::mem::ManuallyDrop<Blob> {
+        // SAFETY: the payload word was written by into_raw; ManuallyDrop leaves ownership with the record.
+        unsafe { core::mem::ManuallyDrop::new(Blob::from_raw(self.payload(header).cast::<*mut u8>().read())) }
+    }
+
+    /// # Safety
+    /// See the type.
+    pub(crate) unsafe fn blob(self) -> Option<Blob> {
+        // SAFETY: as the caller vouches.
+        unsafe {
+            let header = self.header();
+            header.has(POINTER).then(|| Blob::clone(&self.borrow_blob(header)))
+        }
+    }
+
+    /// # Safety
+    /// See the type.
+    #[inline]
+    pub(crate) unsafe fn expiry(self) -> Option<i64> {
+        // SAFETY: the expiry word is there when the flag is set.
+        unsafe { self.header().has(VOLATILE).then(|| self.0.byte_add(8).cast::<i64>().read()) }
+    }
+
+    /// # Safety
+    /// See the type.
+    #[inline]
+    pub(crate) unsafe fn access(self) -> u32 {
+        // SAFETY: as the caller vouches.
+        unsafe { self.header() }.access()
+    }
+
+    /// # Safety
+    /// See the type.
+    #[inline]
+    pub(crate) unsafe fn set_access(self, access: u32) {
+        // SAFETY: as the caller vouches; the other fields stay.
+        unsafe { self.set_header(self.header().with_access(access)) }
+    }
+
+    /// Whether the string was changed by [`RawRecord::resize`].
+    ///
+    /// # Safety
+    /// See the type.
+    pub(crate) unsafe fn modified(self) -> bool {
+        // SAFETY: as the caller vouches.
+        unsafe { self.header() }.has(MODIFIED)
+    }
+
+    unsafe fn used(self, header: Header) -> usize {
+        // SAFETY: as the caller vouches.
+        header.key_offset() + unsafe { self.key_len(header) } + header.value_len()
+    }
+
+    /// Bytes of memory of the record and its blob.
+    ///
+    /// # Safety
+    /// See the type.
+    pub(crate) unsafe fn memory(self) -> usize {
+        // SAFETY: as the caller vouches.
+        unsafe {
+            let header = self.header();
+            let blob = if header.has(POINTER) { self.borrow_blob(header).memory() } else { 0 };
+            layout_of(self.used(header)).size() + blob
+        }
+    }
+
+    /// Frees the record and drops its reference to a blob.
+    ///
+    /// # Safety
+    /// See the type; nobody uses the record afterwards.
+    pub(crate) unsafe fn free(self) {
+        // SAFETY: as the caller vouches.
+        unsafe {
+            let header = self.header();
+            if header.has(POINTER) {
+                drop(core::mem::ManuallyDrop::into_inner(self.borrow_blob(header)));
+            }
+            self.free_shell();
+        }
+    }
+
+    /// Frees the record alone: its blob was moved elsewhere.
+    unsafe fn free_shell(self) {
+        // SAFETY: the layout is the one of build, as in-place changes keep the size class.
+        unsafe { dealloc(self.as_ptr().cast(), layout_of(self.used(self.header()))) }
+    }
+
+    /// Overwrites the value where it is, if the new one has the same form and size class. The expiry stays.
+    ///
+    /// # Safety
+    /// See the type; no borrowed value or key of this record is alive.
+    #[inline]
+    pub(crate) unsafe fn overwrite(self, value: Value<'_>, inline_limit: usize) -> bool {
+        // SAFETY: the new header describes the same allocation, and the bytes written lie inside it.
+        unsafe {
+            let header = self.header();
+            match value {
+                Value::Integer(number) if header.has(PAYLOAD) && !header.has(POINTER) => {
+                    self.payload(header).cast::<i64>().write(number);
+                }
+                Value::Bytes(bytes)
+                    if !header.has(PAYLOAD) && bytes.len() <= inline_limit.min(INLINE_LIMIT) =>
+                {
+                    let start = header.key_offset() + self.key_len(header);
+                    if size_class(start + bytes.len()) != size_class(start + header.value_len()) {
+                        return false;
+                    }
+                    self.inline_bytes(header)
+                        .copy_from_nonoverlapping(NonNull::from(bytes).cast(), bytes.len());
+                    self.set_header(header.with_value_len(bytes.len()).with_meta(header.meta() & !MODIFIED));
+                }
+                _ => return false,
+            }
+            true
+        }
+    }
+
+    /// Writes the expiry word, if there is one.
+    ///
+    /// # Safety
+    /// See the type.
+    pub(crate) unsafe fn overwrite_expiry(self, expiry: i64) -> bool {
+        // SAFETY: the word is there when the flag is set.
+        unsafe {
+            let volatile = self.header().has(VOLATILE);
+            if volatile {
+                self.0.byte_add(8).cast::<i64>().write(expiry);
+            }
+            volatile
+        }
+    }
+
+    /// A record with the same key, value and access, and this expiry; the old one is gone.
+    ///
+    /// # Safety
+    /// See the type; nobody uses the old record afterwards.
+    pub(crate) unsafe fn rebuild_with_expiry(self, expiry: Option<i64>) -> Self {
+        // SAFETY: the blob, if any, moves to the new record and the old shell is freed without it.
+        unsafe {
+            let header = self.header();
+            let payload = match self.value() {
+                _ if header.has(POINTER) => Payload::Blob(self.take_blob(header)),
+                Value::Integer(number) => Payload::Integer(number),
+                Value::Bytes(bytes) => Payload::Inline { prefix: bytes, len: bytes.len() },
+            };
+            let new = Self::build(self.key(), payload, header.meta() & MODIFIED, expiry, header.access());
+            self.free_shell();
+            new
+        }
+    }
+
+    /// Takes the blob out; the record must then be freed with free_shell or get another blob.
+    unsafe fn take_blob(self, header: Header) -> Blob {
+        // SAFETY: as the caller vouches.
+        core::mem::ManuallyDrop::into_inner(unsafe { self.borrow_blob(header) })
+    }
+
+    /// Makes the value `len` bytes long, keeping its first bytes and filling with zeros; an integer becomes text. The
+    /// result is `raw` for Redis. Returns the record that now holds the value: this one, or its replacement.
+    ///
+    /// # Safety
+    /// See the type; when another record comes back, this one is gone.
+    pub(crate) unsafe fn resize(self, len: usize, inline_limit: usize) -> Self {
+        let inline_limit = inline_limit.min(INLINE_LIMIT);
+        // SAFETY: as the caller vouches; each branch keeps header and memory consistent.
+        unsafe {
+            let header = self.header();
+            if !header.has(PAYLOAD) && len <= inline_limit {
+                let start = header.key_offset() + self.key_len(header);
+                let old = header.value_len();
+                if size_class(start + len) == size_class(start + old) {
+                    if len > old {
+                        self.inline_bytes(header).add(old).write_bytes(0, len - old);
+                    }
+                    self.set_header(header.with_value_len(len).with_meta(header.meta() | MODIFIED));
+                    return self;
+                }
+            }
+            if header.has(POINTER) && len > inline_limit {
+                self.resize_blob(header, len);
+                return self;
+            }
+            let mut text = IntegerText::default();
+            let value = self.value();
+            let bytes = value.as_bytes(&mut text);
+            let prefix = &bytes[..bytes.len().min(len)];
+            let payload = if len <= inline_limit {
+                Payload::Inline { prefix, len }
+            } else {
+                Payload::Blob(Blob::new(prefix, len, grown_capacity(bytes.len(), len)))
+            };
+            let new = Self::build(self.key(), payload, MODIFIED, self.expiry(), header.access());
+            self.free();
+            new
+        }
+    }
+
+    /// Resizes the blob of this record, in place if it is not shared and has (not too much) room.
+    unsafe fn resize_blob(self, header: Header, len: usize) {
+        // SAFETY: as the caller vouches; the payload word always names a live blob that the record owns.
+        unsafe {
+            let mut blob = self.borrow_blob(header);
+            let wasteful = len < blob.capacity() / 2;
+            if wasteful || blob.resize_in_place(len).is_none() {
+                let kept = blob.len().min(len);
+                let new = Blob::new(&blob[..kept], len, grown_capacity(blob.len(), len));
+                self.payload(header).cast::<*mut u8>().write(new.into_raw());
+                drop(core::mem::ManuallyDrop::into_inner(blob));
+            }
+            self.set_header(header.with_meta(header.meta() | MODIFIED));
+        }
+    }
+
+    /// The string bytes for writing, after [`RawRecord::resize`].
+    ///
+    /// # Safety
+    /// See the type; the record was just resized, so that it is no integer and its blob is not shared.
+    pub(crate) unsafe fn bytes_mut<'a>(self) -> &'a mut [u8] {
+        // SAFETY: the bytes are initialised and, as the caller vouches, nobody else's.
+        unsafe {
+            let header = self.header();
+            if header.has(POINTER) {
+                let mut blob = self.borrow_blob(header);
+                let len = blob.len();
+                let bytes = blob.resize_in_place(len).expect("a blob that was just resized is not shared");
+                return core::slice::from_raw_parts_mut(bytes.as_mut_ptr(), len);
+            }
+            assert!(!header.has(PAYLOAD), "a resized value is a string");
+            core::slice::from_raw_parts_mut(self.inline_bytes(header).as_ptr(), header.value_len())
+        }
+    }
+}
+
+/// The layout of a record that uses `used` bytes.
+fn layout_of(used: usize) -> Layout {
+    Layout::from_size_align(size_class(used), ALIGN).expect("a key's length fits the address space")
+}
+
+/// Capacity of a string that grows from `old` to `len` bytes: room for more of the same, none when it shrinks.
+fn grown_capacity(old: usize, len: usize) -> usize {
+    if len <= old {
+        return len;
+    }
+    let slack = if len < DOUBLING_LIMIT { len } else { len / 4 };
+    len.saturating_add(slack)
+}

@@ -1,0 +1,160 @@
+//! One database's part of one shard: its table and the figures about it.
+//!
+//! The figures are atomics that only the holder of the shard's lock writes, with plain loads and stores, and that
+//! anybody reads.
+
+use core::cell::UnsafeCell;
+use core::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering::Relaxed};
+
+use crate::hash::KeyHasher;
+use crate::record::RawRecord;
+use crate::table::Table;
+
+/// What all databases of a keyspace share.
+pub(crate) struct Context {
+    pub(crate) hasher: KeyHasher,
+    /// Longest string that is kept inside its record.
+    pub(crate) inline_limit: AtomicUsize,
+}
+
+impl Context {
+    #[inline]
+    pub(crate) fn inline_limit(&self) -> usize {
+        self.inline_limit.load(Relaxed)
+    }
+}
+
+/// See the module.
+#[derive(Default)]
+pub(crate) struct Root {
+    pub(crate) table: UnsafeCell<Table>,
+    len: AtomicUsize,
+    expires: AtomicUsize,
+    /// Sum of the expiry times, in units of [`EXPIRY_UNIT_MS`], modulo 2^64.
+    expiry_sum: AtomicI64,
+    /// Bytes of the records and their blobs.
+    memory: AtomicUsize,
+    /// Where the active expiry cycle goes on.
+    expiry_cursor: AtomicU64,
+}
+
+/// Unit of the sum of expiry times: coarse enough that the sum of a billion of them does not overflow.
+const EXPIRY_UNIT_MS: i64 = 256;
+
+/// Expiry figures of one database.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Expires {
+    /// Keys that have an expiry.
+    pub count: usize,
+    /// Sum of their expiry times, in units of 256 ms since the Unix epoch.
+    sum: i64,
+}
+
+impl Expires {
+    /// The mean expiry time in Unix milliseconds, exact to 256 ms; `None` when no key has one.
+    #[must_use]
+    pub fn mean_expire_at(&self) -> Option<i64> {
+        let count = i64::try_from(self.count).ok()?;
+        self.sum.checked_div(count).map(|mean| mean.saturating_mul(EXPIRY_UNIT_MS))
+    }
+
+    pub(crate) fn add(&mut self, other: Self) {
+        self.count += other.count;
+        self.sum = self.sum.wrapping_add(other.sum);
+    }
+}
+
+impl Root {
+    pub(crate) fn len(&self) -> usize {
+        self.len.load(Relaxed)
+    }
+
+    pub(crate) fn expires(&self) -> Expires {
+        Expires { count: self.expires.load(Relaxed), sum: self.expiry_sum.load(Relaxed) }
+    }
+
+    pub(crate) fn memory(&self) -> usize {
+        self.memory.load(Relaxed)
+    }
+
+    pub(crate) fn expiry_cursor(&self) -> u64 {
+        self.expiry_cursor.load(Relaxed)
+    }
+
+    pub(crate) fn set_expiry_cursor(&self, cursor: u64) {
+        self.expiry_cursor.store(cursor, Relaxed);
+    }
+
+    /// Counts a record that entered the table.
+    ///
+    /// # Safety
+    /// The record is alive, and the caller holds the shard's lock.
+    pub(crate) unsafe fn count_in(&self, record: RawRecord) {
+        self.len.store(self.len.load(Relaxed) + 1, Relaxed);
+        // SAFETY: as the caller vouches.
+        unsafe { self.count_contents_in(record) };
+    }
+
+    /// Counts a record that left the table.
+    ///
+    /// # Safety
+    /// As for [`Root::count_in`].
+    pub(crate) unsafe fn count_out(&self, record: RawRecord) {
+        self.len.store(self.len.load(Relaxed) - 1, Relaxed);
+        // SAFETY: as the caller vouches.
+        unsafe { self.count_contents_out(record) };
+    }
+
+    /// Counts memory and expiry of a record that was changed, or is about to be (then out).
+    ///
+    /// # Safety
+    /// As for [`Root::count_in`].
+    pub(crate) unsafe fn count_contents_in(&self, record: RawRecord) {
+        // SAFETY: as the caller vouches.
+        let (memory, expiry) = unsafe { (record.memory(), record.expiry()) };
+        self.memory.store(self.memory.load(Relaxed) + memory, Relaxed);
+        if let Some(at) = expiry {
+            self.expires.store(self.expires.load(Relaxed) + 1, Relaxed);
+            let sum = self.expiry_sum.load(Relaxed).wrapping_add(at.div_euclid(EXPIRY_UNIT_MS));
+            self.expiry_sum.store(sum, Relaxed);
+        }
+    }
+
+    /// The reverse of [`Root::count_contents_in`].
+    ///
+    /// # Safety
+    /// As for [`Root::count_in`].
+    pub(crate) unsafe fn count_contents_out(&self, record: RawRecord) {
+        // SAFETY: as the caller vouches.
+        let (memory, expiry) = unsafe { (record.memory(), record.expiry()) };
+        self.memory.store(self.memory.load(Relaxed) - memory, Relaxed);
+        if let Some(at) = expiry {
+            self.expires.store(self.expires.load(Relaxed) - 1, Relaxed);
+            let sum = self.expiry_sum.load(Relaxed).wrapping_sub(at.div_euclid(EXPIRY_UNIT_MS));
+            self.expiry_sum.store(sum, Relaxed);
+        }
+    }
+}
+
+impl Root {
+    /// Exchanges the contents of two databases.
+    ///
+    /// # Safety
+    /// The locks of both are held, and nothing of them is borrowed.
+    pub(crate) unsafe fn swap(a: &Root, b: &Root) {
+        // SAFETY: as the caller vouches; two roots are never the same cell when they are two databases.
+        unsafe { core::ptr::swap(a.table.get(), b.table.get()) };
+        for (x, y) in [(&a.len, &b.len), (&a.expires, &b.expires), (&a.memory, &b.memory)] {
+            x.store(y.swap(x.load(Relaxed), Relaxed), Relaxed);
+        }
+        a.expiry_sum.store(b.expiry_sum.swap(a.expiry_sum.load(Relaxed), Relaxed), Relaxed);
+        a.expiry_cursor.store(b.expiry_cursor.swap(a.expiry_cursor.load(Relaxed), Relaxed), Relaxed);
+    }
+}
+
+impl Drop for Root {
+    fn drop(&mut self) {
+        // SAFETY: the table gives up each record, which nobody else refers to.
+        self.table.get_mut().drain(&mut |record| unsafe { record.free() });
+    }
+}
