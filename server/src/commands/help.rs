@@ -121,9 +121,12 @@ mod tests {
             name: "kill",
             arguments: &[
                 Argument::new("id", "integer").shown("client-id").multiple(),
-                Argument::one_of("type", &[Argument::word("normal", "NORMAL"), Argument::word("pubsub", "PUBSUB")])
-                    .after("TYPE")
-                    .optional(),
+                Argument::one_of(
+                    "type",
+                    &[Argument::word("normal", "NORMAL"), Argument::word("pubsub", "PUBSUB")],
+                )
+                .after("TYPE")
+                .optional(),
                 Argument::new("prefix", "string").after("PREFIX").optional().multiple_token(),
             ],
             ..Command::DEFAULT

@@ -34,8 +34,13 @@ pub use server_state::Server;
 pub use table::{Entry, Table};
 
 /// The families, in the order of COMMAND's output.
-pub const FAMILIES: &[&[&[Command]]] =
-    &[&[string::COMMANDS], &[generic::COMMANDS], connection::COMMANDS, server::COMMANDS, &[transaction::COMMANDS]];
+pub const FAMILIES: &[&[&[Command]]] = &[
+    &[string::COMMANDS],
+    &[generic::COMMANDS],
+    connection::COMMANDS,
+    server::COMMANDS,
+    &[transaction::COMMANDS],
+];
 
 /// INFO's sections that this room knows, in Redis's order.
 pub const INFO_SECTIONS: &[server_state::InfoSection] = server::info::SECTIONS;

@@ -100,7 +100,15 @@ impl Table {
     fn push(&mut self, command: &'static Command, name: String, parent: Option<u16>) -> u16 {
         let id = u16::try_from(self.entries.len()).expect("fewer than 65,536 commands");
         let single_key = single_key(command);
-        self.entries.push(Entry { id, command, name, subcommands: Vec::new(), parent, callable: false, single_key });
+        self.entries.push(Entry {
+            id,
+            command,
+            name,
+            subcommands: Vec::new(),
+            parent,
+            callable: false,
+            single_key,
+        });
         id
     }
 
@@ -168,6 +176,16 @@ impl Table {
     /// The top-level commands that can be called, in the register's order.
     pub fn callable(&self) -> impl Iterator<Item = &Entry> {
         self.entries.iter().filter(|entry| entry.parent.is_none() && entry.callable)
+    }
+
+    /// The same, each followed by its subcommands.
+    pub fn callable_with_subcommands(&self) -> impl Iterator<Item = &Entry> {
+        self.callable().flat_map(|entry| self.with_subcommands(entry))
+    }
+
+    /// An entry and its subcommands.
+    pub fn with_subcommands<'t>(&'t self, entry: &'t Entry) -> impl Iterator<Item = &'t Entry> {
+        std::iter::once(entry).chain(entry.subcommands.iter().map(|&id| self.entry(id)))
     }
 
     /// All entries, subcommands after their container.

@@ -47,6 +47,15 @@ impl Fixture {
 
     /// The same with this many shards.
     pub fn with_shards(shards: usize) -> Self {
+        Self::build(shards, Config::default())
+    }
+
+    /// The same with a configuration file of this content.
+    pub fn with_config(file: &str) -> Self {
+        Self::build(SHARDS, Config::from_text(file).expect("a sound configuration"))
+    }
+
+    fn build(shards: usize, config: Config) -> Self {
         let options = KeyspaceOptions { shards, databases: 16, seed: 7, ..KeyspaceOptions::default() };
         let keyspace = Keyspace::new(options, |_| super::watch::ShardExtension::default());
         let identity = Identity {
@@ -56,7 +65,7 @@ impl Fixture {
             config_file: None,
         };
         let table = Table::new(&[]).expect("the register is sound");
-        let server = Server::new(Arc::new(Config::default()), keyspace, table, identity, super::INFO_SECTIONS);
+        let server = Server::new(Arc::new(config), keyspace, table, identity, super::INFO_SECTIONS);
         let stats = server.stats.register("test");
         let driver = Driver::open(Backend::Epoll, &DriverOptions::default()).expect("epoll is always there");
         let inbox = Arc::new(Inbox::new(driver.doorbell()));
@@ -83,6 +92,12 @@ impl Fixture {
     pub fn run_for<A: AsRef<[u8]>>(&self, session: &mut Session, args: &[A]) -> Vec<u8> {
         let (input, spans) = encode(args);
         run(&self.server, &self.stats, session, self.now_ms, Args::new(&input, &spans))
+    }
+
+    /// Runs a command that writes something other than exactly one reply, and returns that.
+    pub fn run_freely<A: AsRef<[u8]>>(&mut self, args: &[A]) -> Vec<u8> {
+        let (input, spans) = encode(args);
+        execute(&self.server, &self.stats, &mut self.session, self.now_ms, Args::new(&input, &spans))
     }
 
     /// Runs the words of `line` (`''` is the empty word) and compares the reply, in which `|` stands for a line
@@ -136,6 +151,20 @@ fn encode<A: AsRef<[u8]>>(args: &[A]) -> (Vec<u8>, Vec<Span>) {
 
 #[track_caller]
 fn run(server: &Server, stats: &ThreadStats, session: &mut Session, now_ms: i64, args: Args<'_>) -> Vec<u8> {
+    let written = execute(server, stats, session, now_ms, args);
+    let name = String::from_utf8_lossy(args.at(0));
+    assert_eq!(skip_reply(&written), Ok(Some(written.len())), "{name} writes exactly one reply");
+    written
+}
+
+#[track_caller]
+fn execute(
+    server: &Server,
+    stats: &ThreadStats,
+    session: &mut Session,
+    now_ms: i64,
+    args: Args<'_>,
+) -> Vec<u8> {
     let mut keys = Keys::new(&server.keyspace, stats, now_ms);
     let mut reply = Reply::new(session.protocol);
     let entry = match server.table.lookup(args) {
@@ -172,9 +201,7 @@ fn run(server: &Server, stats: &ThreadStats, session: &mut Session, now_ms: i64,
     } else {
         write_error(&mut cx, &Error::WrongArity(entry.name.clone()));
     }
-    let written = reply.take();
-    assert_eq!(skip_reply(&written), Ok(Some(written.len())), "{} writes exactly one reply", entry.name);
-    written
+    reply.take()
 }
 
 /// The shards that are locked for a command, ascending.

@@ -156,7 +156,10 @@ mod tests {
         }
         let rows = sum.powers_of_two();
         assert_eq!(rows.last().map(|row| row.1), Some(1000));
-        assert_eq!(rows.iter().map(|row| row.0).collect::<Vec<_>>(), [1, 2, 4, 8, 16, 33, 66, 132, 264, 528, 1056]);
+        assert_eq!(
+            rows.iter().map(|row| row.0).collect::<Vec<_>>(),
+            [1, 2, 4, 8, 16, 33, 66, 132, 264, 528, 1056]
+        );
         assert!(Snapshot::default().powers_of_two().is_empty());
     }
 }

@@ -14,11 +14,8 @@ mod tests;
 use super::row::{Categories, Command, Group};
 
 /// What the rows of the family have in common.
-const ROW: Command = Command {
-    group: Group::Connection,
-    categories: Categories::CONNECTION,
-    ..Command::DEFAULT
-};
+const ROW: Command =
+    Command { group: Group::Connection, categories: Categories::CONNECTION, ..Command::DEFAULT };
 
 /// The family's rows.
 pub const COMMANDS: &[&[Command]] = &[handshake::COMMANDS, client::COMMANDS, state::COMMANDS];

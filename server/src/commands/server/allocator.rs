@@ -1,7 +1,7 @@
 //! How much memory the server uses, as the allocator, the kernel and the store know it.
 
-use crate::commands::Server;
 use crate::clients::Client;
+use crate::commands::Server;
 use boxcar_sys::process::resident_bytes;
 use std::sync::atomic::Ordering::Relaxed;
 

@@ -43,13 +43,14 @@ const HELP: &[&str] = &[
 ];
 
 /// A subcommand: name, numbers of arguments it takes after its name, handler.
-type Subcommand = (&'static str, std::ops::RangeInclusive<usize>, fn(&mut Cx<'_, '_>, Args<'_>) -> CommandResult);
+type Subcommand =
+    (&'static str, std::ops::RangeInclusive<usize>, fn(&mut Cx<'_, '_>, Args<'_>) -> CommandResult);
 
 const SUBCOMMANDS: &[Subcommand] = &[
     ("error", 1..=1, error),
     ("help", 0..=0, help),
     ("log", 1..=1, log),
-    ("object", 1..=2, object),
+    ("object", 1..=1, object),
     ("populate", 1..=3, populate),
     ("protocol", 1..=1, protocol),
     ("set-active-expire", 1..=1, set_active_expire),
@@ -109,9 +110,6 @@ fn set_active_expire(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
 }
 
 fn object(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
-    if args.len() == 4 && !args.is(3, "fast") {
-        return Err(subcommand_syntax(args));
-    }
     let clock = cx.keys.access_clock();
     let record = cx.keys.peek(args.at(2)).ok_or(Error::NoSuchKey)?;
     let idle = clock.wrapping_sub(record.access()) & 0x00ff_ffff;
@@ -209,7 +207,7 @@ fn protocol(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
         () => {
             return Err(Error::text(
                 "ERR Wrong protocol type name. Please use one of the following: \
-                 string|integer|double|null|array|set|map|attrib|push|verbatim|true|false",
+                 string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false",
             ));
         }
     }
@@ -232,6 +230,8 @@ fn protocol_push(reply: &mut boxcar_resp::Reply) -> CommandResult {
     if reply.protocol() != boxcar_resp::Protocol::Resp3 {
         return Err(Error::text("ERR RESP2 is not supported by this command"));
     }
+    // A push message answers nothing, so that there is a reply, too, and it comes first.
+    reply.bulk(b"Some real reply following the push reply");
     reply.push(2);
     reply.bulk(b"server-cpu-usage");
     reply.integer(42);

@@ -56,10 +56,7 @@ const USAGE: Command = Command {
     complexity: "O(N) where N is the number of samples.",
     summary: "Returns the bytes that a key and its value take.",
     tips: &[],
-    arguments: &[
-        Argument::new("key", "key"),
-        Argument::new("count", "integer").after("SAMPLES").optional(),
-    ],
+    arguments: &[Argument::new("key", "key"), Argument::new("count", "integer").after("SAMPLES").optional()],
     handler: usage,
     ..MEMORY_ROW
 };
@@ -186,10 +183,10 @@ fn doctor(cx: &mut Cx<'_, '_>, _: Args<'_>) -> CommandResult {
 /// What stands out in the figures.
 fn diagnosis(memory: &Memory) -> String {
     if memory.used < WORTH_A_LOOK {
-        return "There is hardly any data: nothing that could be said about it would mean anything.\n".to_owned();
+        return "There is hardly any data: nothing that could be said about it would mean anything.\n"
+            .to_owned();
     }
-    let exceeds =
-        |a: u64, b: u64, limit: f64| ratio(a, b) > limit && difference(a, b) > NOTABLE_WASTE;
+    let exceeds = |a: u64, b: u64, limit: f64| ratio(a, b) > limit && difference(a, b) > NOTABLE_WASTE;
     let mut findings = Vec::new();
     if exceeds(memory.peak, memory.used, 1.5) {
         findings.push(format!(
@@ -255,7 +252,15 @@ mod tests {
         assert!(diagnosis(&Memory { used: MIB, ..healthy.clone() }).starts_with("There is hardly"));
         for (sick, word) in [
             (Memory { peak: 300 * MIB, ..healthy.clone() }, "Peak"),
-            (Memory { active: 150 * MIB, allocator_resident: 150 * MIB, resident: 150 * MIB, ..healthy.clone() }, "Fragmentation"),
+            (
+                Memory {
+                    active: 150 * MIB,
+                    allocator_resident: 150 * MIB,
+                    resident: 150 * MIB,
+                    ..healthy.clone()
+                },
+                "Fragmentation",
+            ),
             (Memory { allocator_resident: 150 * MIB, resident: 150 * MIB, ..healthy.clone() }, "Unused"),
             (Memory { resident: 150 * MIB, ..healthy.clone() }, "Memory beside"),
             (Memory { clients: 50 * MIB, ..healthy.clone() }, "Clients"),

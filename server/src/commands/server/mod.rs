@@ -8,8 +8,9 @@
 //! - [`shutdown`]: SHUTDOWN.
 //! - [`memory`]: MEMORY; [`allocator`] knows the allocator's own figures.
 //! - [`watching`]: MONITOR, SLOWLOG; [`latency`]: LATENCY.
-//! - [`debug`]: DEBUG.
+//! - [`acl`]: ACL. [`debug`]: DEBUG.
 
+pub mod acl;
 pub mod allocator;
 pub mod command;
 pub mod config;
@@ -54,6 +55,7 @@ const HELP: Command = Command {
 
 /// The family's rows.
 pub const COMMANDS: &[&[Command]] = &[
+    acl::COMMANDS,
     command::COMMANDS,
     config::COMMANDS,
     databases::COMMANDS,

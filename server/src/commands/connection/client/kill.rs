@@ -37,7 +37,11 @@ pub const KILL: Command = Command {
                     .since("2.8.12"),
                     Argument::new("username", "string").after("USER").optional(),
                     Argument::new("addr", "string").after("ADDR").shown("ip:port").optional(),
-                    Argument::new("laddr", "string").after("LADDR").shown("ip:port").optional().since("6.2.0"),
+                    Argument::new("laddr", "string")
+                        .after("LADDR")
+                        .shown("ip:port")
+                        .optional()
+                        .since("6.2.0"),
                     Argument::one_of("skipme", &[Argument::word("yes", "YES"), Argument::word("no", "NO")])
                         .after("SKIPME")
                         .optional(),
@@ -98,7 +102,8 @@ impl<'a> Filter<'a> {
                 () => return Err(Error::Syntax),
             };
         } else if args.is(option, "maxage") {
-            let age = parse_integer(value).ok_or(Error::text("ERR maxage is not an integer or out of range"))?;
+            let age =
+                parse_integer(value).ok_or(Error::text("ERR maxage is not an integer or out of range"))?;
             if age <= 0 {
                 return Err(Error::text("ERR maxage should be greater than 0"));
             }

@@ -139,7 +139,10 @@ fn write_line(out: &mut Vec<u8>, cx: &Cx<'_, '_>, client: &Client) {
     let labels = client.labels().clone();
     let now_ms = cx.keys.now_ms;
     let seconds_since = |moment_ms: i64| (now_ms - moment_ms).max(0) / 1000;
-    let mut text = format!("id={} addr={} laddr={} fd={} name=", client.id, client.address, client.local_address, client.fd);
+    let mut text = format!(
+        "id={} addr={} laddr={} fd={} name=",
+        client.id, client.address, client.local_address, client.fd
+    );
     out.extend_from_slice(text.as_bytes());
     out.extend_from_slice(&labels.name);
     text.clear();

@@ -75,7 +75,9 @@ fn getredir(cx: &mut Cx<'_, '_>, _: Args<'_>) -> CommandResult {
 fn tracking(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     check_options(cx, args)?;
     if args.is(2, "on") {
-        return Err(Error::text("ERR CLIENT TRACKING ON is not supported yet: no invalidations would be sent"));
+        return Err(Error::text(
+            "ERR CLIENT TRACKING ON is not supported yet: no invalidations would be sent",
+        ));
     }
     if !args.is(2, "off") {
         return Err(Error::Syntax);

@@ -36,7 +36,8 @@ fn write_entry(cx: &mut Cx<'_, '_>, entry: &Entry) {
     cx.reply.bulk(entry.name.as_bytes());
     let deprecated = entry.deprecated;
     let optional = [!entry.arguments.is_empty(), !entry.subcommands.is_empty()];
-    let fields = 4 + optional.iter().filter(|there| **there).count() + if deprecated.is_some() { 3 } else { 0 };
+    let fields =
+        4 + optional.iter().filter(|there| **there).count() + if deprecated.is_some() { 3 } else { 0 };
     cx.reply.map(fields);
     write_text(cx, "summary", entry.summary);
     write_text(cx, "since", entry.since);

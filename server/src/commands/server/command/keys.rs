@@ -78,7 +78,9 @@ fn find_keys<'a>(cx: &Cx<'_, '_>, args: Args<'a>) -> Result<Vec<(&'a [u8], KeyFl
     for spec in entry.keys {
         let before = found.len();
         spec.positions(call, &mut |position| found.push((call.at(position), spec.flags)));
-        if let (Find::KeyCount { count_at, .. }, crate::commands::Begin::Index(begin)) = (spec.find, spec.begin) {
+        if let (Find::KeyCount { count_at, .. }, crate::commands::Begin::Index(begin)) =
+            (spec.find, spec.begin)
+        {
             let count = call.get(begin + count_at).and_then(parse_integer);
             complete &= count == i64::try_from(found.len() - before).ok();
         }

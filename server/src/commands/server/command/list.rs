@@ -59,12 +59,8 @@ fn list(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     if args.len() != 2 && !is_filter {
         return Err(Error::Syntax);
     }
-    let table = &cx.server.table;
-    let mut found: Vec<&Entry> = Vec::new();
-    for entry in table.callable() {
-        let children = entry.subcommands.iter().map(|&id| table.entry(id));
-        found.extend(std::iter::once(entry).chain(children).filter(|entry| wanted(entry)));
-    }
+    let entries = cx.server.table.callable_with_subcommands();
+    let found: Vec<&Entry> = entries.filter(|entry| wanted(entry)).collect();
     cx.reply.array(found.len());
     for entry in found {
         cx.reply.bulk(entry.name.as_bytes());

@@ -51,7 +51,8 @@ pub fn server(server: &Server, text: &mut String) {
 fn operating_system() -> String {
     match nix::sys::utsname::uname() {
         Ok(name) => {
-            let [system, release, machine] = [name.sysname(), name.release(), name.machine()].map(|part| part.to_string_lossy());
+            let [system, release, machine] =
+                [name.sysname(), name.release(), name.machine()].map(|part| part.to_string_lossy());
             format!("{system} {release} {machine}")
         }
         Err(_) => "Linux".to_owned(),
@@ -167,8 +168,7 @@ pub fn keyspace(server: &Server, text: &mut String) {
         }
         let expires = server.keyspace.expires(db);
         let average_ttl = expires.mean_expire_at().map_or(0, |at| (at - now_ms).max(0));
-        let written =
-            write!(text, "db{db}:keys={keys},expires={},avg_ttl={average_ttl}\r\n", expires.count);
+        let written = write!(text, "db{db}:keys={keys},expires={},avg_ttl={average_ttl}\r\n", expires.count);
         written.expect("writing to a String does not fail");
     }
 }

@@ -17,7 +17,8 @@ pub fn commandstats(server: &Server, text: &mut String) {
             continue;
         }
         let micros = totals.nanos / 1000;
-        let per_call = if totals.calls == 0 { 0.0 } else { totals.nanos as f64 / 1000.0 / totals.calls as f64 };
+        let per_call =
+            if totals.calls == 0 { 0.0 } else { totals.nanos as f64 / 1000.0 / totals.calls as f64 };
         let written = write!(
             text,
             "cmdstat_{}:calls={},usec={micros},usec_per_call={per_call:.2},rejected_calls={},failed_calls={}\r\n",

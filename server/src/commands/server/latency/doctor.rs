@@ -11,10 +11,14 @@ pub fn doctor(cx: &mut Cx<'_, '_>, _: Args<'_>) -> CommandResult {
     let threshold = cx.server.config.int(rows::LATENCY_MONITOR_THRESHOLD);
     let events = cx.server.latency.snapshot();
     let text = match (threshold, events.is_empty()) {
-        (0, _) => "Latency monitoring is switched off. CONFIG SET latency-monitor-threshold <milliseconds> records \
+        (0, _) => {
+            "Latency monitoring is switched off. CONFIG SET latency-monitor-threshold <milliseconds> records \
                    every event that takes at least so long.\n"
-            .to_owned(),
-        (_, true) => format!("No event has taken {threshold} ms or longer: there is nothing to complain about.\n"),
+                .to_owned()
+        }
+        (_, true) => {
+            format!("No event has taken {threshold} ms or longer: there is nothing to complain about.\n")
+        }
         (_, false) => report(&events, threshold),
     };
     cx.reply.verbatim("txt", text.as_bytes());
@@ -77,8 +81,11 @@ fn advice(events: &BTreeMap<&'static str, Event>) -> Vec<&'static str> {
     let mut advice = Vec::new();
     let seen = |name| events.contains_key(name);
     if seen("command") || seen("fast-command") {
-        advice.push("SLOWLOG GET shows the slow commands themselves, if slowlog-log-slower-than is low enough.");
-        advice.push("Commands over many keys or large values hold up others on the same keys: split them up.");
+        advice.push(
+            "SLOWLOG GET shows the slow commands themselves, if slowlog-log-slower-than is low enough.",
+        );
+        advice
+            .push("Commands over many keys or large values hold up others on the same keys: split them up.");
     }
     if seen("fast-command") {
         advice.push(
@@ -87,7 +94,8 @@ fn advice(events: &BTreeMap<&'static str, Event>) -> Vec<&'static str> {
         );
     }
     if seen("expire-cycle") {
-        advice.push("Many keys expire at the same moment: spread their times, or lower active-expire-effort.");
+        advice
+            .push("Many keys expire at the same moment: spread their times, or lower active-expire-effort.");
     }
     if advice.is_empty() {
         advice.push("These events depend on the machine: look at CPU steal, swapping and slow disks.");

@@ -24,8 +24,12 @@ pub fn draw(name: &str, event: &Event, now: i64) -> String {
     let low = samples.iter().map(|sample| sample.millis).min().unwrap_or(0);
     let high = samples.iter().map(|sample| sample.millis).max().unwrap_or(0);
     let mut text = String::new();
-    let written =
-        write!(text, "{name} - high {high} ms, low {low} ms (all time high {} ms)\n{}\n", event.max, "-".repeat(COLUMNS));
+    let written = write!(
+        text,
+        "{name} - high {high} ms, low {low} ms (all time high {} ms)\n{}\n",
+        event.max,
+        "-".repeat(COLUMNS)
+    );
     written.expect("writing to a String does not fail");
     for (i, columns) in samples.chunks(COLUMNS).enumerate() {
         if i > 0 {

@@ -137,14 +137,11 @@ fn draw(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
 /// All commands, or the named ones together with their subcommands; those that were never called are left out.
 fn histogram(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     let table = &cx.server.table;
-    let family = |entry| {
-        let children = move |entry: &Entry| entry.subcommands.clone().into_iter().map(|id| table.entry(id));
-        std::iter::once(entry).chain(children(entry))
-    };
     let entries: Vec<&Entry> = if args.len() == 2 {
-        table.callable().flat_map(family).collect()
+        table.callable_with_subcommands().collect()
     } else {
-        args.from(2).filter_map(|name| super::command::find(table, name)).flat_map(family).collect()
+        let named = args.from(2).filter_map(|name| super::command::find(table, name));
+        named.flat_map(|entry| table.with_subcommands(entry)).collect()
     };
     let distribution = |entry: &&Entry| {
         let latencies = cx.server.stats.command_latency(usize::from(entry.id));
