@@ -3,11 +3,8 @@
 use super::row::{Categories, Command, Flags, Group};
 use super::{Args, CommandResult, Cx};
 
-const ROW: Command = Command {
-    group: Group::Connection,
-    categories: Categories::CONNECTION,
-    ..Command::DEFAULT
-};
+const ROW: Command =
+    Command { group: Group::Connection, categories: Categories::CONNECTION, ..Command::DEFAULT };
 
 /// The family's rows.
 pub const COMMANDS: &[Command] = &[Command {

@@ -4,12 +4,8 @@ use super::row::{Argument, Categories, Command, Flags, Group, KeyFlags, KeySpec,
 use super::{Args, CommandResult, Cx, Error};
 use boxcar_store::Value;
 
-const ROW: Command = Command {
-    group: Group::String,
-    categories: Categories::STRING,
-    locks: Locks::Keys,
-    ..Command::DEFAULT
-};
+const ROW: Command =
+    Command { group: Group::String, categories: Categories::STRING, locks: Locks::Keys, ..Command::DEFAULT };
 
 /// The family's rows.
 pub const COMMANDS: &[Command] = &[
@@ -48,7 +44,7 @@ fn set(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     if args.len() > 3 {
         return Err(Error::Syntax);
     }
-    cx.keys.set(args.at(1), Value::from_text(args.at(2)), None);
+    cx.keys.set(args.at(1), Value::encode(args.at(2)), None);
     cx.reply.ok();
     Ok(())
 }

@@ -1,0 +1,166 @@
+//! What the process uses: CPU time, memory, descriptors.
+
+use std::fs;
+use std::io;
+use std::time::Duration;
+
+use crate::memory::page_size;
+
+/// CPU time of the calling thread, user and kernel together, in the kernel's full resolution.
+#[must_use]
+pub fn thread_cpu_time() -> Duration {
+    read_clock(libc::CLOCK_THREAD_CPUTIME_ID)
+}
+
+/// CPU time of all threads of the process, user and kernel together.
+#[must_use]
+pub fn cpu_time() -> Duration {
+    read_clock(libc::CLOCK_PROCESS_CPUTIME_ID)
+}
+
+fn read_clock(clock: libc::clockid_t) -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the time is valid for the call.
+    let result = unsafe { libc::clock_gettime(clock, &raw mut time) };
+    assert_eq!(result, 0, "the clocks of one's own process always exist");
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+/// What getrusage(2) counts for one thread or for the process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// CPU time spent in user space.
+    pub user: Duration,
+    /// CPU time spent in the kernel.
+    pub system: Duration,
+    /// Page faults that needed no disk.
+    pub minor_faults: u64,
+    /// Page faults that did.
+    pub major_faults: u64,
+    /// Context switches because there was nothing to do.
+    pub voluntary_switches: u64,
+    /// Context switches because somebody else's turn had come.
+    pub involuntary_switches: u64,
+    /// The most memory that was resident at one time, in bytes (of the process, for threads too).
+    pub peak_rss: u64,
+}
+
+/// Usage of the calling thread.
+#[must_use]
+pub fn thread_usage() -> Usage {
+    usage(libc::RUSAGE_THREAD)
+}
+
+/// Usage of the process, including threads that have ended.
+#[must_use]
+pub fn usage_of_process() -> Usage {
+    usage(libc::RUSAGE_SELF)
+}
+
+/// Usage of the child processes that have been waited for.
+#[must_use]
+pub fn usage_of_children() -> Usage {
+    usage(libc::RUSAGE_CHILDREN)
+}
+
+fn usage(who: i32) -> Usage {
+    // SAFETY: an all-zero rusage is valid, and getrusage fills it.
+    let mut raw: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: the structure is valid for the call.
+    let result = unsafe { libc::getrusage(who, &raw mut raw) };
+    assert_eq!(result, 0, "getrusage knows every `who` used here");
+    let time = |t: libc::timeval| Duration::new(t.tv_sec as u64, t.tv_usec as u32 * 1000);
+    Usage {
+        user: time(raw.ru_utime),
+        system: time(raw.ru_stime),
+        minor_faults: raw.ru_minflt as u64,
+        major_faults: raw.ru_majflt as u64,
+        voluntary_switches: raw.ru_nvcsw as u64,
+        involuntary_switches: raw.ru_nivcsw as u64,
+        peak_rss: raw.ru_maxrss as u64 * 1024,
+    }
+}
+
+/// Bytes of the process that are in memory now.
+///
+/// # Errors
+/// When `/proc` is not mounted or says what it never says.
+pub fn resident_bytes() -> io::Result<u64> {
+    let text = fs::read_to_string("/proc/self/statm")?;
+    let pages = text.split_ascii_whitespace().nth(1).and_then(|field| field.parse::<u64>().ok());
+    let pages = pages.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "/proc/self/statm"))?;
+    Ok(pages * page_size() as u64)
+}
+
+/// The limit of open files that is in force (the soft one).
+///
+/// # Errors
+/// What getrlimit(2) says.
+pub fn open_files_limit() -> io::Result<u64> {
+    Ok(open_files()?.rlim_cur)
+}
+
+/// Raises the limit of open files to `wanted`, or as far as it goes, and returns what is then in force. Never lowers
+/// it. The hard limit is raised too where privileges allow.
+///
+/// # Errors
+/// What getrlimit(2) says; a limit that cannot be raised is no error but a small result.
+pub fn raise_open_files_limit(wanted: u64) -> io::Result<u64> {
+    let now = open_files()?;
+    if now.rlim_cur >= wanted {
+        return Ok(now.rlim_cur);
+    }
+    // First all of it, which above the hard limit only a privileged process may have; then what the hard limit gives.
+    for limit in [
+        libc::rlimit { rlim_cur: wanted, rlim_max: now.rlim_max.max(wanted) },
+        libc::rlimit { rlim_cur: wanted.min(now.rlim_max), rlim_max: now.rlim_max },
+    ] {
+        // SAFETY: the structure is valid for the call.
+        if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) } == 0 {
+            break;
+        }
+    }
+    open_files_limit()
+}
+
+fn open_files() -> io::Result<libc::rlimit> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the structure is valid for the call.
+    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(limit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_costs_cpu_time() {
+        let (thread, process) = (thread_cpu_time(), cpu_time());
+        let mut sum = 0u64;
+        while thread_cpu_time() - thread < Duration::from_millis(5) {
+            sum = std::hint::black_box(sum + 1);
+        }
+        assert!(cpu_time() - process >= Duration::from_millis(4));
+        assert!(usage_of_process().user + usage_of_process().system >= Duration::from_millis(4));
+        assert!(thread_usage().peak_rss >= resident_bytes().unwrap() / 2);
+        assert_eq!(usage_of_children(), usage_of_children());
+    }
+
+    #[test]
+    fn touched_memory_is_resident() {
+        let before = resident_bytes().unwrap();
+        let region = crate::memory::Region::new(64 << 20).unwrap();
+        assert!(resident_bytes().unwrap() >= before + (48 << 20));
+        drop(region);
+    }
+
+    #[test]
+    fn the_limit_of_open_files_is_never_lowered() {
+        let now = open_files_limit().unwrap();
+        assert_eq!(raise_open_files_limit(1).unwrap(), now);
+        assert!(raise_open_files_limit(now + 1).unwrap() >= now);
+    }
+}
