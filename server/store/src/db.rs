@@ -211,16 +211,6 @@ impl<'a> Db<'a> {
         }
     }
 
-    /// Like [`Db::entry`], for a result that outlives this handle: what it lends lives as long as the shard's
-    /// guard is borrowed.
-    #[inline]
-    pub fn into_entry<'k>(self, hash: u64, key: &'k [u8]) -> Entry<'a, 'k> {
-        match self.core.find(hash, key) {
-            Some(at) => Entry::Occupied(OccupiedEntry::new(self.core, at)),
-            None => Entry::Vacant(VacantEntry::new(self.core, hash, key)),
-        }
-    }
-
     /// Inserts or replaces: value, expiry (Unix milliseconds) and access clock are all the new ones. True when the
     /// key was there before.
     #[inline]
