@@ -70,6 +70,14 @@ fn write_argument(text: &mut String, argument: &Argument) {
     if argument.optional {
         text.push('[');
     }
+    write_required(text, argument);
+    if argument.optional {
+        text.push(']');
+    }
+}
+
+/// The same as if it could not be left out.
+fn write_required(text: &mut String, argument: &Argument) {
     let value = value_of(argument);
     match (argument.token, value.is_empty()) {
         (Some(token), true) => text.push_str(token),
@@ -79,31 +87,35 @@ fn write_argument(text: &mut String, argument: &Argument) {
     if argument.multiple {
         match argument.token.filter(|_| argument.multiple_token) {
             Some(token) => write_infallibly(text, format_args!(" [{token} {value} ...]")),
+            // Groups are too long to be written twice.
+            None if !argument.parts.is_empty() => text.push_str(" [...]"),
             None => write_infallibly(text, format_args!(" [{value} ...]")),
         }
-    }
-    if argument.optional {
-        text.push(']');
     }
 }
 
 /// What stands for the argument's value, without its literal word; empty for a mere word.
 fn value_of(argument: &Argument) -> String {
-    let parts = |separator: &str| {
-        let texts: Vec<String> = argument.parts.iter().map(part).collect();
-        texts.join(separator)
-    };
     match argument.kind {
         "pure-token" => String::new(),
-        "oneof" => format!("({})", parts("|")),
-        "block" => parts(" "),
+        "oneof" => {
+            let parts = joined(argument.parts, "|", write_required);
+            let bracketed = argument.optional && argument.token.is_none() && !argument.multiple;
+            if bracketed { parts } else { format!("({parts})") }
+        }
+        "block" => joined(argument.parts, " ", write_argument),
         _ => format!("<{}>", argument.display.unwrap_or(argument.name)),
     }
 }
 
-fn part(argument: &Argument) -> String {
+fn joined(parts: &[Argument], separator: &str, write: fn(&mut String, &Argument)) -> String {
     let mut text = String::new();
-    write_argument(&mut text, argument);
+    for (i, part) in parts.iter().enumerate() {
+        if i > 0 {
+            text.push_str(separator);
+        }
+        write(&mut text, part);
+    }
     text
 }
 
@@ -117,23 +129,23 @@ mod tests {
 
     #[test]
     fn syntax_of_every_form() {
+        const KINDS: &[Argument] = &[Argument::word("normal", "NORMAL"), Argument::word("pubsub", "PUBSUB")];
         const ROW: Command = Command {
             name: "kill",
             arguments: &[
                 Argument::new("id", "integer").shown("client-id").multiple(),
-                Argument::one_of(
-                    "type",
-                    &[Argument::word("normal", "NORMAL"), Argument::word("pubsub", "PUBSUB")],
-                )
-                .after("TYPE")
-                .optional(),
+                Argument::one_of("type", KINDS).after("TYPE").optional(),
+                Argument::one_of("kind", KINDS).optional(),
                 Argument::new("prefix", "string").after("PREFIX").optional().multiple_token(),
+                Argument::block("pair", &[Argument::new("a", "string"), Argument::new("b", "string")])
+                    .multiple(),
             ],
             ..Command::DEFAULT
         };
         assert_eq!(
             syntax(&ROW),
-            "KILL <client-id> [<client-id> ...] [TYPE (NORMAL|PUBSUB)] [PREFIX <prefix> [PREFIX <prefix> ...]]"
+            "KILL <client-id> [<client-id> ...] [TYPE (NORMAL|PUBSUB)] [NORMAL|PUBSUB] \
+             [PREFIX <prefix> [PREFIX <prefix> ...]] <a> <b> [...]"
         );
     }
 }

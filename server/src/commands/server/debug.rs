@@ -175,6 +175,7 @@ fn populate(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     Ok(())
 }
 
+#[expect(clippy::approx_constant, reason = "the example is Redis's, not a number of ours")]
 fn protocol(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     let reply = &mut *cx.reply;
     let is = |word| args.is(2, word);

@@ -84,7 +84,7 @@ fn usage(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
         }
         next += 2;
     }
-    match cx.keys.peek(args.at(2)).map(|record| record.memory_usage()) {
+    match cx.keys.peek(args.at(2)).map(boxcar_store::Record::memory_usage) {
         Some(bytes) => cx.reply.integer(bytes as i64),
         None => cx.reply.null(),
     }

@@ -2,10 +2,10 @@
 //!
 //! - [`info`]: INFO and the sections this room knows.
 //! - [`command`]: COMMAND, the register as clients read it.
-//! - [`config`]: CONFIG.
+//! - [`mod@config`]: CONFIG.
 //! - [`databases`]: DBSIZE, FLUSHDB, FLUSHALL, SWAPDB.
 //! - [`status`]: TIME, LASTSAVE, ROLE, WAIT; [`lolwut`]: LOLWUT.
-//! - [`shutdown`]: SHUTDOWN.
+//! - [`mod@shutdown`]: SHUTDOWN.
 //! - [`memory`]: MEMORY; [`allocator`] knows the allocator's own figures.
 //! - [`watching`]: MONITOR, SLOWLOG; [`latency`]: LATENCY.
 //! - [`acl`]: ACL. [`debug`]: DEBUG.

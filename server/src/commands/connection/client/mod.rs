@@ -2,7 +2,7 @@
 //!
 //! - [`identity`]: ID, GETNAME, SETNAME, SETINFO.
 //! - [`list`]: LIST and INFO.
-//! - [`kill`]: KILL.
+//! - [`mod@kill`]: KILL.
 //! - [`behaviour`]: REPLY, NO-EVICT, NO-TOUCH, PAUSE, UNPAUSE, UNBLOCK.
 //! - [`tracking`]: CACHING, GETREDIR, TRACKING, TRACKINGINFO.
 

@@ -29,10 +29,10 @@ fn report(events: &BTreeMap<&'static str, Event>, threshold: i64) -> String {
     let mut text = format!("Events that took {threshold} ms or longer:\n\n");
     for (i, (name, event)) in events.iter().enumerate() {
         let figures = Figures::of(event);
-        let written = write!(
+        let written = writeln!(
             text,
             "{}. {name}: {} spike(s), on average {:.0} ms (mean deviation {:.0} ms), one every {:.1} seconds. \
-             Worst of all time {} ms.\n",
+             Worst of all time {} ms.",
             i + 1,
             figures.count,
             figures.average,
