@@ -116,11 +116,16 @@ impl<'k> Keys<'k> {
         self.shard(shard).db_and_ext(db)
     }
 
-    /// The key's place in its database with one probe: for whoever reads and then changes. A key whose time
-    /// has come is removed first. Report a change with [`Keys::changed`] afterwards.
+    /// The key's place in its database with one probe, without leaving traces but that a key whose time has come
+    /// is removed first. Report a change with [`Keys::changed`] afterwards.
     #[inline]
     pub fn entry<'s, 'key>(&'s mut self, key: &'key [u8]) -> Entry<'s, 'key> {
-        let place = self.locate(key);
+        self.entry_at(self.locate(key), key)
+    }
+
+    /// [`Keys::entry`] of a key whose place is known.
+    #[inline]
+    pub fn entry_at<'s, 'key>(&'s mut self, place: Place, key: &'key [u8]) -> Entry<'s, 'key> {
         let (now_ms, stats, selected) = (self.now_ms, self.stats, self.db);
         let (db, ext) = self.parts(place.shard);
         match db.into_entry(place.hash, key) {
@@ -133,24 +138,44 @@ impl<'k> Keys<'k> {
         }
     }
 
+    /// The key's place, for a change that depends on what is there: an existing key's access clock is renewed.
+    /// Report the change with [`Keys::changed`] afterwards.
+    #[inline]
+    pub fn write<'s, 'key>(&'s mut self, key: &'key [u8]) -> Entry<'s, 'key> {
+        let (clock, touch) = (self.access_clock(), !self.no_touch);
+        let entry = self.entry(key);
+        if let Entry::Occupied(occupied) = &entry
+            && touch
+        {
+            touch_record(occupied.record(), clock);
+        }
+        entry
+    }
+
     /// Looks a key up for reading: counts hit or miss and renews its access clock.
     #[inline]
     pub fn read(&mut self, key: &[u8]) -> Option<Record<'_>> {
-        let (stats, clock, touch) = (self.stats, self.access_clock(), !self.no_touch);
+        let (clock, touch) = (self.access_clock(), !self.no_touch);
+        let record = self.inspect(key)?;
+        if touch {
+            touch_record(record, clock);
+        }
+        Some(record)
+    }
+
+    /// Looks a key up for questions about it (TTL, TYPE, OBJECT): counts hit or miss, leaves its access clock alone.
+    #[inline]
+    pub fn inspect(&mut self, key: &[u8]) -> Option<Record<'_>> {
+        let stats = self.stats;
         let record = self.peek(key);
         match record {
-            Some(record) => {
-                stats.metrics.keyspace_hits.add(1);
-                if touch && record.access() != clock {
-                    record.set_access(clock);
-                }
-            }
+            Some(_) => stats.metrics.keyspace_hits.add(1),
             None => stats.metrics.keyspace_misses.add(1),
         }
         record
     }
 
-    /// Looks a key up without leaving traces (TTL, OBJECT, and writers that look first).
+    /// Looks a key up without leaving traces.
     #[inline]
     pub fn peek(&mut self, key: &[u8]) -> Option<Record<'_>> {
         match self.entry(key) {
@@ -159,7 +184,7 @@ impl<'k> Keys<'k> {
         }
     }
 
-    /// Whether the key exists.
+    /// Whether the key exists; leaves no traces.
     pub fn exists(&mut self, key: &[u8]) -> bool {
         self.peek(key).is_some()
     }
@@ -175,31 +200,12 @@ impl<'k> Keys<'k> {
         self.stats.metrics.changes.add(1);
     }
 
-    /// Replaces a string's value and leaves its expiry as it is, and reports the change.
-    pub fn replace_value(&mut self, key: &[u8], value: Value<'_>) {
-        let clock = self.access_clock();
-        match self.entry(key) {
-            Entry::Occupied(mut entry) => entry.set_value(value),
-            Entry::Vacant(entry) => {
-                entry.insert(value, None, clock);
-            }
-        }
-        self.changed(key);
-    }
-
-    /// Sets or clears the expiry of a key; false when the key is missing. Reports the change.
-    pub fn set_expire(&mut self, key: &[u8], expire_at_ms: Option<i64>) -> bool {
-        let Entry::Occupied(mut entry) = self.entry(key) else { return false };
-        entry.set_expire(expire_at_ms);
-        self.changed(key);
-        true
-    }
-
     /// Takes a key out; `None` when it is missing. Reports the change.
     pub fn take(&mut self, key: &[u8]) -> Option<OwnedRecord> {
-        let Entry::Occupied(entry) = self.entry(key) else { return None };
+        let place = self.locate(key);
+        let Entry::Occupied(entry) = self.entry_at(place, key) else { return None };
         let record = entry.take();
-        self.changed(key);
+        self.changed_at(place, key);
         Some(record)
     }
 
@@ -211,8 +217,25 @@ impl<'k> Keys<'k> {
     /// A key of the selected database was changed: counts it and tells its watchers.
     #[inline]
     pub fn changed(&mut self, key: &[u8]) {
-        let (place, db) = (self.locate(key), self.db);
+        self.changed_at(self.locate(key), key);
+    }
+
+    /// [`Keys::changed`] for a key whose place is known.
+    #[inline]
+    pub fn changed_at(&mut self, place: Place, key: &[u8]) {
         self.stats.metrics.changes.add(1);
+        self.touched_at(place, key);
+    }
+
+    /// Tells the watchers of a key of the selected database, for a change that is counted already.
+    #[inline]
+    pub fn touched(&mut self, key: &[u8]) {
+        self.touched_at(self.locate(key), key);
+    }
+
+    #[inline]
+    fn touched_at(&mut self, place: Place, key: &[u8]) {
+        let db = self.db;
         self.shard(place.shard).ext().touched(db, key);
     }
 
@@ -241,10 +264,18 @@ impl<'k> Keys<'k> {
     }
 }
 
-/// Whether a record's time has come.
+/// Renews a record's access clock; mostly it is up to date, and then its cache line stays clean.
 #[inline]
-fn is_due(record: Record<'_>, now_ms: i64) -> bool {
-    record.expire_at().is_some_and(|at| at <= now_ms)
+fn touch_record(record: Record<'_>, clock: u32) {
+    if record.access() != clock {
+        record.set_access(clock);
+    }
+}
+
+/// Whether a record's time has come: it lives through the whole millisecond that its expiry names, as in Redis.
+#[inline]
+pub fn is_due(record: Record<'_>, now_ms: i64) -> bool {
+    record.expire_at().is_some_and(|at| at < now_ms)
 }
 
 /// The 24-bit access clock at a moment: unix seconds, wrapping every 194 days.

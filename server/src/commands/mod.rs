@@ -8,6 +8,7 @@ pub mod args;
 pub mod call;
 pub mod context;
 pub mod error;
+pub mod help;
 pub mod keys;
 pub mod row;
 pub mod server_state;
@@ -32,5 +33,5 @@ pub use server_state::Server;
 pub use table::{Entry, Table};
 
 /// The families, in the order of COMMAND's output.
-pub const FAMILIES: &[&[Command]] =
-    &[string::COMMANDS, generic::COMMANDS, connection::COMMANDS, server::COMMANDS, transaction::COMMANDS];
+pub const FAMILIES: &[&[&[Command]]] =
+    &[string::COMMANDS, generic::COMMANDS, connection::COMMANDS, server::COMMANDS, &[transaction::COMMANDS]];

@@ -66,7 +66,7 @@ impl Table {
             long: HashMap::new(),
         };
         let mut names: Vec<(String, u16)> = Vec::new();
-        for command in FAMILIES.iter().copied().flatten() {
+        for command in FAMILIES.iter().copied().flatten().copied().flatten() {
             let id = table.push(command, command.name.to_owned(), None);
             names.push((command.name.to_owned(), id));
             for subcommand in command.subcommands {
