@@ -14,9 +14,6 @@ use std::sync::atomic::Ordering::Relaxed;
 /// Executes `cx.command` with these arguments. On return the reply holds exactly one reply.
 #[inline]
 pub fn call(cx: &mut Cx<'_, '_>, args: Args<'_>) {
-    if cx.server.monitors.any() {
-        feed_monitors(cx, args);
-    }
     let (command, started, before) = (cx.command, cx.tick, cx.reply.len());
     let result = (command.handler)(cx, args);
     let counters = &cx.stats.commands[usize::from(command.id)];
@@ -24,6 +21,9 @@ pub fn call(cx: &mut Cx<'_, '_>, args: Args<'_>) {
         cx.reply.truncate(before);
         counters.failed.add(1);
         write_error(cx, &error);
+    }
+    if cx.server.monitors.any() {
+        feed_monitors(cx, args);
     }
     counters.calls.add(1);
     cx.stats.metrics.commands_processed.add(1);

@@ -10,6 +10,7 @@ pub mod context;
 pub mod error;
 pub mod help;
 pub mod keys;
+pub mod reclaim;
 pub mod row;
 pub mod server_state;
 pub mod table;
@@ -35,3 +36,6 @@ pub use table::{Entry, Table};
 /// The families, in the order of COMMAND's output.
 pub const FAMILIES: &[&[&[Command]]] =
     &[string::COMMANDS, generic::COMMANDS, connection::COMMANDS, server::COMMANDS, &[transaction::COMMANDS]];
+
+/// INFO's sections that this room knows, in Redis's order.
+pub const INFO_SECTIONS: &[server_state::InfoSection] = server::info::SECTIONS;

@@ -52,7 +52,7 @@ bitflags::bitflags! {
 }
 
 impl Flags {
-    /// The flags that `COMMAND INFO` shows, with their names there.
+    /// The flags that `COMMAND INFO` shows, with their names there and in its order.
     pub const SHOWN: &'static [(Self, &'static str)] = &[
         (Self::WRITE, "write"),
         (Self::READONLY, "readonly"),
@@ -67,11 +67,11 @@ impl Flags {
         (Self::SKIP_SLOWLOG, "skip_slowlog"),
         (Self::FAST, "fast"),
         (Self::NO_AUTH, "no_auth"),
-        (Self::MOVABLEKEYS, "movablekeys"),
-        (Self::NO_MULTI, "no_multi"),
-        (Self::ALLOW_BUSY, "allow_busy"),
-        (Self::NO_ASYNC_LOADING, "no_async_loading"),
         (Self::NO_MANDATORY_KEYS, "no_mandatory_keys"),
+        (Self::NO_ASYNC_LOADING, "no_async_loading"),
+        (Self::NO_MULTI, "no_multi"),
+        (Self::MOVABLEKEYS, "movablekeys"),
+        (Self::ALLOW_BUSY, "allow_busy"),
     ];
 
     /// The plain flags every row names, combined in a constant.
