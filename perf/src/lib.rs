@@ -1,1 +1,11 @@
-//! Measuring Boxcar.
+//! Measuring Boxcar: the load generator, the null server, and the benchmark runs built from the two.
+//!
+//! * [`load`] drives any server that speaks RESP, in a closed loop (as fast as the replies come) or an open one
+//!   (at a fixed rate, with latency counted from the moment a request *should* have left). Binary `boxcar-load`.
+//! * [`cost`] reads what a process or a thread has spent of the CPU, and pins threads: throughput moves with the
+//!   machine's mood, CPU time per operation much less.
+
+#![forbid(unsafe_code)]
+
+pub mod cost;
+pub mod load;

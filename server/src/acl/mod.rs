@@ -50,7 +50,9 @@ mod tests {
         assert!(!access.authenticate(b"other", b"anything"));
         access.set_password(b"secret");
         assert!(access.password_required());
-        for (given, ok) in [(b"secret".as_slice(), true), (b"secre", false), (b"secrets", false), (b"", false)] {
+        for (given, ok) in
+            [(b"secret".as_slice(), true), (b"secre", false), (b"secrets", false), (b"", false)]
+        {
             assert_eq!(access.authenticate(b"default", given), ok);
         }
     }

@@ -129,8 +129,7 @@ pub fn start(config: Config, signals: SigSet) -> Result<Running, StartError> {
     follow_config(&server, &workers);
     apply_dispatch(&server, &workers).map_err(StartError::Thread)?;
     let stopping = Arc::new(AtomicBool::new(false));
-    let (io_threads, features) =
-        start_io_threads(&server, &workers, &layout, backend, listeners, &stopping)?;
+    let (io_threads, features) = start_io_threads(&server, &workers, &layout, backend, listeners, &stopping)?;
     let facts = NetworkFacts {
         backend: backend.name(),
         io_threads: layout.io_threads,
@@ -198,9 +197,9 @@ fn new_server(config: &Arc<Config>) -> Result<Server, StartError> {
     };
     let keyspace = Keyspace::new(options, |_| ShardExtension::default());
     let renames: Vec<(String, String)> = config
-        .list(rows::RENAME_COMMAND)
-        .chunks_exact(2)
-        .map(|pair| (pair[0].to_string(), pair[1].to_string()))
+        .renamed_commands()
+        .iter()
+        .map(|rename| (rename.name.clone(), rename.new_name.clone()))
         .collect();
     let table = Table::new(&renames).map_err(StartError::Rename)?;
     let identity = Identity {
@@ -209,7 +208,7 @@ fn new_server(config: &Arc<Config>) -> Result<Server, StartError> {
         executable: std::env::current_exe().unwrap_or_default(),
         config_file: config.file().map(PathBuf::from),
     };
-    let server = Server::new(Arc::clone(config), keyspace, table, identity, crate::commands::INFO_SECTIONS);
+    let server = Server::new(Arc::clone(config), keyspace, table, identity, Vec::new());
     server.access.set_password(config.text(rows::REQUIREPASS).as_bytes());
     Ok(server)
 }
@@ -298,7 +297,9 @@ const MAX_CONNECTIONS: usize = 1 << 20;
 fn choose_backend(config: &Config) -> Result<Backend, StartError> {
     let trial = |backend| Driver::open(backend, &driver_options(config)).map(drop);
     match config.choice(rows::NETWORK) {
-        Network::Epoll => trial(Backend::Epoll).map(|()| Backend::Epoll).map_err(|e| StartError::Driver("epoll", e)),
+        Network::Epoll => {
+            trial(Backend::Epoll).map(|()| Backend::Epoll).map_err(|e| StartError::Driver("epoll", e))
+        }
         Network::IoUring => {
             trial(Backend::IoUring).map(|()| Backend::IoUring).map_err(|e| StartError::Driver("io_uring", e))
         }

@@ -66,7 +66,11 @@ impl<'k> Keys<'k> {
     #[inline]
     pub fn locate(&self, key: &[u8]) -> Place {
         let (address, len, place) = self.hashed;
-        if std::ptr::eq(address, key.as_ptr()) && len == key.len() { place } else { self.keyspace.locate(key) }
+        if std::ptr::eq(address, key.as_ptr()) && len == key.len() {
+            place
+        } else {
+            self.keyspace.locate(key)
+        }
     }
 
     /// The locked shards, ascending. Empty between commands that need none.
@@ -250,11 +254,7 @@ impl<'k> Keys<'k> {
     /// Runs `step` on one shard: the held one inside a transaction that locks everything, else with the lock
     /// taken just for this step. For commands whose row says `Locks::Steps`.
     pub fn step<T>(&mut self, shard: u32, step: impl FnOnce(&mut Shard<'k>) -> T) -> T {
-        if self.held.is_empty() {
-            step(&mut self.keyspace.lock(shard))
-        } else {
-            step(self.shard(shard))
-        }
+        if self.held.is_empty() { step(&mut self.keyspace.lock(shard)) } else { step(self.shard(shard)) }
     }
 
     /// The 24-bit access clock: unix seconds, as Redis's LRU clock counts them.

@@ -235,8 +235,11 @@ impl KeySpec {
         let Some(begin) = self.begin_in(args) else { return };
         let (first, last, step) = match self.find {
             Find::Range { last, step } => {
-                let last =
-                    if last < 0 { args.len() as i64 + i64::from(last) } else { begin as i64 + i64::from(last) };
+                let last = if last < 0 {
+                    args.len() as i64 + i64::from(last)
+                } else {
+                    begin as i64 + i64::from(last)
+                };
                 (begin, last, step)
             }
             Find::KeyCount { count_at, first, step } => {

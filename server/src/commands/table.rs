@@ -201,7 +201,8 @@ fn pack(name: &[u8]) -> Option<u128> {
             0 => 0,
             1..=3 => {
                 let (first, middle, last) = (bytes[0], bytes[bytes.len() / 2], bytes[bytes.len() - 1]);
-                u64::from(first) | u64::from(middle) << 8 * (bytes.len() as u64 / 2)
+                u64::from(first)
+                    | u64::from(middle) << 8 * (bytes.len() as u64 / 2)
                     | u64::from(last) << 8 * (bytes.len() as u64 - 1)
             }
             4..=7 => {
@@ -240,7 +241,8 @@ mod tests {
 
     #[test]
     fn packing_is_injective_and_ignores_case() {
-        let names = ["", "g", "ge", "get", "getx", "gets", "getset", "getrange", "pexpiretime", "abcdefghijklmno"];
+        let names =
+            ["", "g", "ge", "get", "getx", "gets", "getset", "getrange", "pexpiretime", "abcdefghijklmno"];
         for a in names {
             for b in names {
                 assert_eq!(pack(a.as_bytes()) == pack(b.to_uppercase().as_bytes()), a == b, "{a} {b}");

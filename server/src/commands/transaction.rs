@@ -7,11 +7,8 @@ use crate::clients::ClientFlags;
 use crate::clients::session::WatchedKey;
 use std::sync::atomic::Ordering::Relaxed;
 
-const ROW: Command = Command {
-    group: Group::Transactions,
-    categories: Categories::TRANSACTION,
-    ..Command::DEFAULT
-};
+const ROW: Command =
+    Command { group: Group::Transactions, categories: Categories::TRANSACTION, ..Command::DEFAULT };
 
 /// The family's rows.
 pub const COMMANDS: &[Command] = &[

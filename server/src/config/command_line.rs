@@ -1,8 +1,9 @@
 //! What stands behind the program's name.
 //!
-//! Redis's form is freer than an option parser's: a directive takes all words up to the next `--`, and a word may
-//! begin with dashes when it is the first behind its directive. So the words are turned into configuration lines
-//! here, to be read behind the file, as Redis does; clap, fed from the register, writes `--help` and `--version`.
+//! Redis's form is freer than an option parser's: a directive takes all words up to the next `--`, and a word
+//! may begin with dashes when it is the first behind its directive. So the words are turned into
+//! configuration lines here, to be read behind the file, as Redis does; clap, fed from the register, writes
+//! `--help` and `--version`.
 
 use std::ffi::OsString;
 use std::io::{self, Read};
@@ -25,8 +26,8 @@ pub enum Invocation {
     Print(String),
 }
 
-/// Reads the arguments, without the program's name, and whatever they refer to. `input` is standard input, read
-/// only when an argument is `-`.
+/// Reads the arguments, without the program's name, and whatever they refer to. `input` is standard input,
+/// read only when an argument is `-`.
 pub fn read(
     arguments: impl IntoIterator<Item = OsString>,
     input: impl Read,
@@ -117,17 +118,24 @@ fn program() -> clap::Command {
              boxcar /etc/boxcar.conf --port 0 --unixsocket /run/boxcar.sock\n  \
              boxcar --bind 127.0.0.1 ::1 --client-output-buffer-limit pubsub 32mb 8mb 60",
         )
+        .disable_version_flag(true)
+        .arg(clap::Arg::new("version").short('v').long("version").num_args(0).help("Print version"))
         .arg(clap::Arg::new("CONFIG_FILE").help("Configuration file; - reads standard input"));
     chapters().flat_map(|(_, rows)| rows).fold(program, |program, row| program.arg(option(row)))
 }
 
 fn option(row: &'static Row) -> clap::Arg {
     let remark = remark(row).map(|remark| format!("\n[{remark}]")).unwrap_or_default();
+    let values: clap::builder::ValueRange = match row.kind {
+        Kind::Switch => (0..=1).into(),
+        Kind::Words(_) => (1..).into(),
+        _ => 1.into(),
+    };
     clap::Arg::new(row.name)
         .long(row.name)
         .visible_aliases(row.alias)
         .value_name("VALUE")
-        .num_args(0..)
+        .num_args(values)
         .help_heading(row.group.title())
         .help(format!("{}\n[{}] [default: {}]{remark}", row.help.trim(), bounds(row), default_text(row)))
 }

@@ -1,8 +1,8 @@
 //! Redis's glob patterns, for `CONFIG GET`, `KEYS`, `SCAN MATCH`, `PSUBSCRIBE` and their like.
 //!
-//! `*` any bytes, `?` any byte, `[abc]`, `[a-z]` and `[^a]` one byte of (or not of) a set, `\` takes the next byte
-//! as it is. The semantics are Redis's to the corner: an unclosed set ends with the pattern, the empty text is
-//! matched by the empty pattern alone.
+//! `*` any bytes, `?` any byte, `[abc]`, `[a-z]` and `[^a]` one byte of (or not of) a set, `\` takes the next
+//! byte as it is. The semantics are Redis's to the corner: an unclosed set ends with the pattern, the empty
+//! text is matched by the empty pattern alone.
 
 /// Sections between stars beyond which a pattern matches nothing; Redis's bound on recursion.
 const MAX_STARS: usize = 1000;
@@ -60,8 +60,8 @@ pub fn matches(pattern: &[u8], text: &[u8], case: Case) -> bool {
     rest.is_empty() || (!text.is_empty() && rest.iter().all(|byte| *byte == b'*'))
 }
 
-/// Matches the element at the head of `pattern`, which is not a star, against one byte; on success says how many
-/// bytes of the pattern it took.
+/// Matches the element at the head of `pattern`, which is not a star, against one byte; on success says how
+/// many bytes of the pattern it took.
 fn match_one(pattern: &[u8], byte: u8, case: Case) -> Option<usize> {
     match pattern {
         [b'?', ..] => Some(1),

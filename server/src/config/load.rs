@@ -19,6 +19,10 @@ const MAX_INCLUDE_DEPTH: usize = 16;
 /// Largest configuration file, bytes: far beyond any sane one, and small enough to read by mistake.
 const MAX_FILE_LEN: u64 = 16 << 20;
 
+/// Directives gone from Redis, which passes over them.
+pub(super) const RETIRED: [&str; 3] =
+    ["list-max-ziplist-entries", "list-max-ziplist-value", "lua-replicate-commands"];
+
 /// What the configuration is put together from; what comes later counts.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
@@ -156,7 +160,8 @@ impl Config {
         }
     }
 
-    /// A working directory is held as an absolute path that exists; a relative one starts from the present one.
+    /// A working directory is held as an absolute path that exists; a relative one starts from the present
+    /// one.
     fn parse_directory(&self, row: &Row, given: &[&str]) -> Result<Value, String> {
         let Value::Text(path) = Value::parse(row, &[], given)? else { unreachable!("the row is a text") };
         let path = Path::new(&*self.text(DIR)).join(&*path);
@@ -286,13 +291,13 @@ impl Loading {
             )),
             ("loadmodule", [_, ..]) => Err(unsupported("loadmodule", "modules are not loaded")),
             ("sentinel", _) => Err(Reason::Sentinel.into()),
-            // Gone from Redis, and passed over by it.
-            ("list-max-ziplist-entries" | "list-max-ziplist-value" | "lua-replicate-commands", [_]) => Ok(()),
+            (retired, [_]) if RETIRED.contains(&retired) => Ok(()),
             _ => Err(Reason::BadDirective.into()),
         }
     }
 
-    /// Reads the file, or the files that match the pattern, in the order of their names. A pattern may match none.
+    /// Reads the file, or the files that match the pattern, in the order of their names. A pattern may match
+    /// none.
     fn include(&mut self, pattern: &str, depth: usize) -> Result<(), Stop> {
         if depth == MAX_INCLUDE_DEPTH {
             return Err(Reason::IncludeTooDeep.into());
@@ -307,7 +312,10 @@ impl Loading {
             let found = glob::glob_with(&pattern, options)
                 .map_err(|error| Reason::Value { directive: "include".into(), reason: error.msg.into() })?;
             let found: Result<Vec<PathBuf>, _> = found.collect();
-            found.map_err(|error| Stop::Inside(open_error(&error.path().to_path_buf(), error.into())))?
+            found.map_err(|error| {
+                let path = error.path().to_path_buf();
+                Stop::Inside(LoadError::Open { path, source: error.into() })
+            })?
         } else {
             vec![Path::new(&*directory).join(pattern)]
         };

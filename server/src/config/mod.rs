@@ -1,11 +1,12 @@
 //! Configuration: the register of directives, their values, and everything a user can do with them.
 //!
-//! - [`rows`] holds one row for each directive; [`row`] says what a row is, [`choices`] the named values.
+//! - [`rows`] holds one row for each directive; [`Row`] says what a row is, [`choices`] the named values.
 //! - [`Config`] holds the values. Reading one is a relaxed atomic load (numbers, switches, choices) or a
 //!   reference count (texts, lists), so that any thread may read at any time.
 //!
-//! - [`load`] reads configuration files in Redis's syntax, [`command_line`] what stands behind the program's name,
-//!   [`set`] is `CONFIG GET` and `CONFIG SET`, [`rewrite`] `CONFIG REWRITE`, [`reference`] the page of all directives.
+//! - [`load`] reads configuration files in Redis's syntax, [`command_line`] what stands behind the program's
+//!   name, [`set`] is `CONFIG GET` and `CONFIG SET`, [`rewrite`] `CONFIG REWRITE`, [`mod@reference`] the page of
+//!   all directives.
 //!
 //! This is the lowest room of the server: it imports nothing from the others. Whoever must act on a change
 //! registers a hook ([`Config::on_change`]).
@@ -195,16 +196,18 @@ impl Config {
         self.value(directive).render(directive.row())
     }
 
-    /// Directives that were configured but have no effect here ([`State::Kept`]): worth a line in the log at start.
+    /// Directives that were configured but have no effect here ([`State::Kept`]): worth a line in the log at
+    /// start.
     pub fn without_effect(&self) -> Vec<&'static Row> {
         let changed = |directive: &Directive| self.value(*directive) != Value::default_of(directive.row());
         let rows = Directive::all().filter(changed).map(Directive::row);
         rows.filter(|row| row.state == State::Kept).collect()
     }
 
-    /// Registers `apply`, to be called on the thread of the `CONFIG SET` after the directive has a new value. When
-    /// it fails, the whole `CONFIG SET` is taken back and its text reported. It must be quick, must not set directives or
-    /// register hooks, and must not wait for another thread, which may itself be waiting to run a `CONFIG SET`.
+    /// Registers `apply`, to be called on the thread of the `CONFIG SET` after the directive has a new value.
+    /// When it fails, the whole `CONFIG SET` is taken back and its text reported. It must be quick, must not
+    /// set directives or register hooks, and must not wait for another thread, which may itself be waiting to
+    /// run a `CONFIG SET`.
     pub fn on_change(
         &self,
         directive: impl Into<Directive>,

@@ -70,9 +70,9 @@ pub fn chapters() -> impl Iterator<Item = (Group, Vec<&'static Row>)> {
 pub fn markdown() -> String {
     let mut page = String::from(
         "# Configuration\n\n\
-         Directives stand in a configuration file in Redis's syntax (`maxclients 5000`), or behind the program's\n\
-         name (`--maxclients 5000`), where they override the file. *set* says whether `CONFIG SET` may change one\n\
-         while the server runs; names marked * are Boxcar's own.\n",
+         Directives stand in a configuration file in Redis's syntax (`maxclients 5000`), or behind the\n\
+         program's name (`--maxclients 5000`), where they override the file. *set* says whether\n\
+         `CONFIG SET` may change one while the server runs; names marked * are Boxcar's own.\n",
     );
     for (group, rows) in chapters() {
         write!(

@@ -378,8 +378,8 @@ pub(super) const fn words(
     Draft::new(name, Kind::Words(rule), Default::Words(default))
 }
 
-/// A table of directives: for each row its help as a doc comment, the constant, the type its value is read as,
-/// and its description. `after` names the table whose rows precede these in the register.
+/// A table of directives: for each row its help as a doc comment, the constant, the type its value is read
+/// as, and its description. `after` names the table whose rows precede these in the register.
 macro_rules! directives {
     (
         group $group:expr, after $previous:ident;

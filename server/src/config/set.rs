@@ -49,8 +49,8 @@ pub fn is_sensitive(name: &[u8]) -> bool {
 }
 
 impl Config {
-    /// `CONFIG GET`: names and values of what matches any of the patterns, each once. A name without wildcards is
-    /// reported as it was written; the aliases that match are reported beside the names.
+    /// `CONFIG GET`: names and values of what matches any of the patterns, each once. A name without
+    /// wildcards is reported as it was written; the aliases that match are reported beside the names.
     pub fn get(&self, patterns: &[&[u8]]) -> Vec<(String, String)> {
         let mut found: Vec<(String, String)> = Vec::new();
         let mut add = |name: &str, directive: Directive| {
@@ -76,10 +76,11 @@ impl Config {
         found
     }
 
-    /// `CONFIG SET`: `arguments` alternate between names and values; `local` tells whether the client came over
-    /// the loopback address or a unix socket. All of them are set, and put into effect by the hooks, or none is.
+    /// `CONFIG SET`: `arguments` alternate between names and values; `local` tells whether the client came
+    /// over the loopback address or a unix socket. All of them are set, and put into effect by the hooks, or
+    /// none is.
     pub fn set(&self, arguments: &[&[u8]], local: bool) -> Result<(), SetError> {
-        if arguments.len() % 2 != 0 {
+        if !arguments.len().is_multiple_of(2) {
             return Err(SetError::Syntax);
         }
         // Held to the end: values are compared and replaced, and hooks run, for one CONFIG SET at a time.

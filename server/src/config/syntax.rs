@@ -1,8 +1,9 @@
-//! The syntax of one configuration line: words, quotes and escapes as in Redis's `sdssplitargs`, and the way back.
+//! The syntax of one configuration line: words, quotes and escapes as in Redis's `sdssplitargs`, and the way
+//! back.
 
 /// Splits a line into words. Words may stand in double quotes, with the escapes `\n \r \t \b \a \xHH` and a
-/// backslash before any other byte standing for that byte, or in single quotes, where only `\'` is an escape. A
-/// closing quote must end the word. `None` = unbalanced quotes.
+/// backslash before any other byte standing for that byte, or in single quotes, where only `\'` is an escape.
+/// A closing quote must end the word. `None` = unbalanced quotes.
 pub(super) fn split(line: &[u8]) -> Option<Vec<Vec<u8>>> {
     let mut words = Vec::new();
     let mut rest = line;
@@ -26,8 +27,8 @@ fn is_space(byte: u8) -> bool {
     byte.is_ascii_whitespace() || byte == 0x0b
 }
 
-/// Takes the word at the head of `rest`; a quote may open in its middle, but what follows the closing one must be
-/// a space or the end.
+/// Takes the word at the head of `rest`; a quote may open in its middle, but what follows the closing one
+/// must be a space or the end.
 fn take_word(mut rest: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     let mut word = Vec::new();
     loop {
@@ -98,8 +99,8 @@ fn hex(digit: u8) -> u8 {
     char::from(digit).to_digit(16).expect("a hexadecimal digit") as u8
 }
 
-/// A word in double quotes, so that [`split`] gives it back. As Redis's `sdscatrepr`, except that bytes above 127
-/// are left alone, which keeps UTF-8 readable.
+/// A word in double quotes, so that [`split`] gives it back. As Redis's `sdscatrepr`, except that bytes above
+/// 127 are left alone, which keeps UTF-8 readable.
 pub(super) fn quote(word: &[u8]) -> Vec<u8> {
     let mut quoted = Vec::with_capacity(word.len() + 2);
     quoted.push(b'"');

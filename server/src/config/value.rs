@@ -29,8 +29,8 @@ impl Value {
         Value::Words(words.iter().map(|word| Arc::from(word.as_ref())).collect())
     }
 
-    /// Parses `given`, the arguments after the directive's name. `current` is what the rule of a list may build
-    /// upon. The error is Redis's text for what is wrong.
+    /// Parses `given`, the arguments after the directive's name. `current` is what the rule of a list may
+    /// build upon. The error is Redis's text for what is wrong.
     pub(super) fn parse(row: &Row, current: &[Arc<str>], given: &[&str]) -> Result<Value, String> {
         if let Kind::Words(rule) = row.kind {
             return (rule.parse)(current, given).map(|words| Value::words(&words));

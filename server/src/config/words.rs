@@ -1,10 +1,14 @@
-//! Directives with a grammar of their own: each rule turns the words a user gave into the canonical list that is
-//! stored and reported. Texts with a restricted alphabet are checked here too.
+//! Directives with a grammar of their own: each rule turns the words a user gave into the canonical list that
+//! is stored and reported. Texts with a restricted alphabet are checked here too.
 
 use std::sync::Arc;
 
 use super::syntax::quote;
 use super::value::{one_of, parse_memory, render_memory};
+
+/// From the value so far (empty unless the repetition builds upon it) and the words given to the new value,
+/// or Redis's text for what is wrong.
+type Parse = fn(current: &[Arc<str>], given: &[&str]) -> Result<Vec<String>, String>;
 
 /// How a directive of several words is read and written.
 #[derive(Debug)]
@@ -13,8 +17,7 @@ pub struct WordRule {
     pub grammar: &'static str,
     /// What a further line of the same directive does to the value read so far.
     pub(super) repetition: Repetition,
-    /// From the value so far (empty unless the repetition builds upon it) and the words given to the new value.
-    pub(super) parse: fn(current: &[Arc<str>], given: &[&str]) -> Result<Vec<String>, String>,
+    pub(super) parse: Parse,
     /// Words on one line of a configuration file; 0 = all of them.
     pub(super) words_per_line: usize,
     /// The words of one line as `CONFIG REWRITE` writes them.
@@ -47,10 +50,7 @@ fn joined(words: &[Arc<str>]) -> String {
 }
 
 /// A list on one line whose last mention counts.
-const fn replacing(
-    grammar: &'static str,
-    parse: fn(&[Arc<str>], &[&str]) -> Result<Vec<String>, String>,
-) -> WordRule {
+const fn replacing(grammar: &'static str, parse: Parse) -> WordRule {
     WordRule { grammar, repetition: Repetition::Replaces, parse, words_per_line: 0, line: joined }
 }
 
@@ -82,7 +82,7 @@ pub(super) static SAVE_POINTS: WordRule = WordRule {
         if given == [""] {
             return Ok(Vec::new());
         }
-        if given.len() % 2 != 0 {
+        if !given.len().is_multiple_of(2) {
             return Err(INVALID.into());
         }
         let mut words: Vec<String> = current.iter().map(ToString::to_string).collect();
@@ -117,7 +117,7 @@ pub(super) static OUTPUT_LIMITS: WordRule = WordRule {
 
 fn parse_output_limits(current: &[Arc<str>], given: &[&str]) -> Result<Vec<String>, String> {
     let given = without_lone_empty(given);
-    if given.len() % 4 != 0 {
+    if !given.len().is_multiple_of(4) {
         return Err("Wrong number of arguments in buffer limit configuration.".into());
     }
     let mut words: Vec<String> = current.iter().map(ToString::to_string).collect();

@@ -13,7 +13,9 @@ impl IoThread {
     /// Closes a connection now; replies not yet sent are lost.
     pub(super) fn close(&mut self, token: Token) {
         let (driver, state) = self.parts();
-        let Some(connection) = state.connection(token).filter(|connection| !connection.closed) else { return };
+        let Some(connection) = state.connection(token).filter(|connection| !connection.closed) else {
+            return;
+        };
         connection.closed = true;
         driver.close(token);
     }

@@ -203,7 +203,11 @@ impl IoThread {
             }
         }
         self.state.inbox.fall_asleep();
-        if self.state.inbox.is_empty() && self.state.returns.is_empty() { Wait::For(TICK) } else { Wait::Poll }
+        if self.state.inbox.is_empty() && self.state.returns.is_empty() {
+            Wait::For(TICK)
+        } else {
+            Wait::Poll
+        }
     }
 
     /// Sends, resumes and closes what the turn has decided.

@@ -52,7 +52,10 @@ fn addresses(config: &Config) -> Result<Vec<(IpAddr, bool)>, ListenError> {
         let address = match text {
             "*" => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             "::*" => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-            _ => text.parse().or_else(|_| resolve(text)).map_err(|_| ListenError::BadAddress(text.to_owned()))?,
+            _ => text
+                .parse()
+                .or_else(|_| resolve(text))
+                .map_err(|_| ListenError::BadAddress(text.to_owned()))?,
         };
         Ok((address, optional))
     };

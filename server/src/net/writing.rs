@@ -70,11 +70,12 @@ impl State {
             }
             return;
         }
-        if connection.held.output_full {
-            connection.held.output_full = false;
+        let resumes = std::mem::take(&mut connection.held.output_full);
+        let more = connection.out.len() > 0 || connection.closing || connection.read_closed;
+        if resumes {
             self.ready.push_back(token);
         }
-        if connection.out.len() > 0 || connection.closing || connection.read_closed {
+        if more {
             self.mark_dirty(token.index());
         }
     }

@@ -55,7 +55,8 @@ pub fn set_file(path: Option<PathBuf>) -> io::Result<()> {
 /// Makes this log the process's `tracing` subscriber. A second call changes nothing.
 pub fn install() {
     // A subscriber set earlier (by a test or an embedding program) stays: that is the embedder's choice.
-    let _already_set = tracing::subscriber::set_global_default(tracing_subscriber::registry().with(RedisLines));
+    let _already_set =
+        tracing::subscriber::set_global_default(tracing_subscriber::registry().with(RedisLines));
 }
 
 struct RedisLines;

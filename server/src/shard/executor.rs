@@ -273,6 +273,9 @@ impl<'k> Run<'k, '_> {
                 if let Some(transaction) = &mut session.transaction {
                     transaction.aborted = true;
                 }
+                if let Some(entry) = entry {
+                    self.stats.commands[usize::from(entry.id)].rejected.add(1);
+                }
                 let entry = entry.unwrap_or(self.server.table.entry(0));
                 let mut cx = self.context(entry, session, keys, reply);
                 write_error(&mut cx, &error);
@@ -364,9 +367,10 @@ fn is_paused(server: &Server, entry: &Entry, session: &Session, now_ms: i64) -> 
         PauseMode::All => true,
         PauseMode::Write => {
             let queued_write = |transaction: &crate::clients::Transaction| {
-                transaction.queue.iter().any(|queued| {
-                    server.table.entry(queued.command).flags.contains(Flags::WRITE)
-                })
+                transaction
+                    .queue
+                    .iter()
+                    .any(|queued| server.table.entry(queued.command).flags.contains(Flags::WRITE))
             };
             entry.flags.contains(Flags::WRITE)
                 || (entry.locks == crate::commands::Locks::Transaction
@@ -376,7 +380,7 @@ fn is_paused(server: &Server, entry: &Entry, session: &Session, now_ms: i64) -> 
 }
 
 /// Keeps a copy of the command for EXEC.
-fn queue(entry: &Entry, args: Args<'_>, raw: &boxcar_resp::Command, session: &mut Session) {
+fn queue(entry: &Entry, args: Args<'_>, raw: boxcar_resp::Command, session: &mut Session) {
     let Some(transaction) = &mut session.transaction else { return };
     if transaction.aborted {
         // EXEC will refuse: nothing needs to be kept.

@@ -17,9 +17,9 @@ pub fn skip_reply(input: &[u8]) -> Result<Option<usize>, DecodeError> {
 #[derive(Clone, Debug)]
 pub struct ReplyScanner {
     /// Bytes of the reply that are done with.
-    offset: usize,
+    pub(super) offset: usize,
     /// Values that are still to come before the reply is complete, as far as is known.
-    outstanding: u64,
+    pub(super) outstanding: u64,
 }
 
 impl Default for ReplyScanner {

@@ -104,7 +104,7 @@ impl Reply {
         self.buffer.extend_from_slice(text);
     }
 
-    /// A floating-point number in the spelling of [`format_double`](super::format_double): a bulk string in RESP2.
+    /// A floating-point number in the spelling of [`format_double`]: a bulk string in RESP2.
     pub fn double(&mut self, value: f64) {
         let mut text = DoubleText::new();
         let text = format_double(value, &mut text);

@@ -3,7 +3,7 @@
 use super::{KEY, ROW};
 use crate::commands::row::{Argument, Command, Flags, KeyFlags, KeySpec};
 use crate::commands::{Args, CommandResult, Cx, Error, Keys};
-use boxcar_store::{Encoding, Entry, Record};
+use boxcar_store::{Encoding, Entry, Record, Value};
 
 const FROM: KeySpec = KeySpec::one(1, KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::DELETE));
 const OW_UPDATE: KeyFlags = KeyFlags::OW.union(KeyFlags::UPDATE);
@@ -86,7 +86,7 @@ fn give_new_name(cx: &mut Cx<'_, '_>, args: Args<'_>, replace: bool) -> Result<b
     }
     let Entry::Occupied(source) = cx.keys.entry(from) else { unreachable!("it existed under the same lock") };
     let taken = source.take();
-    put(cx.keys, to, taken.record());
+    put(cx.keys, to, Content::of(taken.record()));
     cx.keys.touched(from);
     cx.keys.changed(to);
     Ok(true)
@@ -110,17 +110,15 @@ fn copy(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     if to_db == cx.keys.db && from == to {
         return Err(SAME_OBJECT);
     }
-    let source = match cx.keys.read(from) {
-        Some(record) => record.to_owned(),
-        None => {
-            cx.reply.integer(0);
-            return Ok(());
-        }
+    let mut bytes = Vec::new();
+    let Some(source) = cx.keys.read(from).map(|record| Content::of(record).copied_to(&mut bytes)) else {
+        cx.reply.integer(0);
+        return Ok(());
     };
     let copied = cx.keys.in_db(to_db, |keys| {
         let free = replace || !keys.exists(to);
         if free {
-            put(keys, to, source.record());
+            put(keys, to, source);
             keys.changed(to);
         }
         free
@@ -143,7 +141,7 @@ fn move_to_db(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     if let Some(moved) = &moved {
         cx.keys.touched(key);
         cx.keys.in_db(to_db, |keys| {
-            put(keys, key, moved.record());
+            put(keys, key, Content::of(moved.record()));
             keys.changed(key);
         });
     }
@@ -151,10 +149,36 @@ fn move_to_db(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     Ok(())
 }
 
-/// Makes `key` hold what `record` holds (value, encoding, expiry), whatever it held before.
-fn put(keys: &mut Keys<'_>, key: &[u8], record: Record<'_>) {
+/// What a record holds beside its key.
+#[derive(Clone, Copy)]
+struct Content<'a> {
+    value: Value<'a>,
+    encoding: Encoding,
+    expire_at_ms: Option<i64>,
+}
+
+impl<'a> Content<'a> {
+    fn of(record: Record<'a>) -> Self {
+        Self { value: record.value(), encoding: record.encoding(), expire_at_ms: record.expire_at() }
+    }
+
+    /// The same, borrowed from `bytes` instead of the record.
+    fn copied_to(self, bytes: &mut Vec<u8>) -> Content<'_> {
+        let value = match self.value {
+            Value::Integer(number) => Value::Integer(number),
+            Value::Bytes(value) => {
+                bytes.extend_from_slice(value);
+                Value::Bytes(bytes)
+            }
+        };
+        Content { value, ..self }
+    }
+}
+
+/// Makes `key` hold this, whatever it held before.
+fn put(keys: &mut Keys<'_>, key: &[u8], content: Content<'_>) {
+    let Content { value, encoding, expire_at_ms } = content;
     let clock = keys.access_clock();
-    let (value, expire_at_ms) = (record.value(), record.expire_at());
     let mut entry = match keys.entry(key) {
         Entry::Occupied(mut entry) => {
             entry.set(value, expire_at_ms, clock);
@@ -162,7 +186,7 @@ fn put(keys: &mut Keys<'_>, key: &[u8], record: Record<'_>) {
         }
         Entry::Vacant(entry) => entry.insert(value, expire_at_ms, clock),
     };
-    if record.encoding() == Encoding::Raw && entry.record().encoding() != Encoding::Raw {
+    if encoding == Encoding::Raw && entry.record().encoding() != Encoding::Raw {
         // A short string that was changed in place stays one.
         entry.resize_bytes(value.len());
     }

@@ -22,14 +22,16 @@ directives! {
     /// Threads that execute commands under `dispatch rings`; 0 = chosen from the number of cores.
     WORKER_THREADS: i64 = number("worker-threads", 0, 0, 128).startup().boxcar_only();
 
-    /// Partitions of the keyspace, each with a lock of its own; many more than threads, so that they seldom meet.
+    /// Partitions of the keyspace, each with a lock of its own; many more than threads, so that they seldom
+    /// meet.
     SHARDS: i64 = power_of_two("shards", 256, 1, 4096).startup().boxcar_only();
 
     /// CPUs the I/O threads are pinned to, in turn, such as `0-3,6`; `off` leaves them to the scheduler.
     CPU_AFFINITY: Text = checked_text("cpu-affinity", "off", check_cpu_list).startup().boxcar_only();
 
     /// CPUs the worker threads are pinned to, in turn; `off` leaves them to the scheduler.
-    WORKER_CPU_AFFINITY: Text = checked_text("worker-cpu-affinity", "off", check_cpu_list).startup().boxcar_only();
+    WORKER_CPU_AFFINITY: Text =
+        checked_text("worker-cpu-affinity", "off", check_cpu_list).startup().boxcar_only();
 
     /// Microseconds an idle thread polls before it sleeps: lower latency for a busy CPU. 0 = sleep at once.
     BUSY_POLL_US: i64 = number("busy-poll-us", 0, 0, 1_000_000).boxcar_only();
@@ -44,7 +46,8 @@ directives! {
     RING_CAPACITY: i64 = power_of_two("ring-capacity", 256, 2, 65_536).startup().boxcar_only();
 
     /// Bytes received by one read.
-    RECEIVE_BUFFER_SIZE: u64 = memory("receive-buffer-size", 16 << 10, 1 << 10, 16 << 20).startup().boxcar_only();
+    RECEIVE_BUFFER_SIZE: u64 =
+        memory("receive-buffer-size", 16 << 10, 1 << 10, 16 << 20).startup().boxcar_only();
 
     /// Receive buffers that the connections of one I/O thread share.
     RECEIVE_BUFFERS: i64 = power_of_two("receive-buffers", 256, 2, 32_768).startup().boxcar_only();
@@ -64,7 +67,7 @@ directives! {
     /// io_uring: completions are processed only when the thread asks for them (Linux 6.1).
     URING_DEFER_TASKRUN: bool = switch("uring-defer-taskrun", true).startup().boxcar_only();
 
-    /// Measure each command's duration (for INFO commandstats, the slow log and latency histograms); off saves two
-    /// clock readings a command.
+    /// Measure each command's duration (for INFO commandstats, the slow log and latency histograms); off
+    /// saves two clock readings a command.
     COMMAND_TIMING: bool = switch("command-timing", true).boxcar_only();
 }

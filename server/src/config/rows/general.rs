@@ -4,7 +4,7 @@ use crate::config::choices::{LogLevel, OomScoreAdj, Supervised, SyslogFacility};
 use crate::config::row::{
     Group, Text, Words, checked_text, choice, directives, hint, number, switch, text, words,
 };
-use crate::config::words::{OOM_SCORES, SHUTDOWN_FLAGS, check_cpu_list, check_title_template};
+use crate::config::words::{OOM_SCORES, SHUTDOWN_FLAGS, check_title_template};
 
 const I32: i64 = i32::MAX as i64;
 
@@ -14,7 +14,7 @@ directives! {
     /// Run in the background.
     DAEMONIZE: bool = switch("daemonize", false).startup();
 
-    /// File the process id is written to; empty writes none, except `/var/run/redis.pid` in the background.
+    /// File the process id is written to; empty writes none.
     PIDFILE: Text = text("pidfile", "").startup();
 
     /// Log file; empty logs to standard output.
@@ -45,11 +45,15 @@ directives! {
     SHUTDOWN_ON_SIGTERM: Words = words("shutdown-on-sigterm", &["default"], &SHUTDOWN_FLAGS);
 
     /// Milliseconds after which a command that is still running makes others answer BUSY.
-    BUSY_REPLY_THRESHOLD: i64 = number("busy-reply-threshold", 5000, 0, i64::MAX).alias("lua-time-limit").kept();
+    BUSY_REPLY_THRESHOLD: i64 =
+        number("busy-reply-threshold", 5000, 0, i64::MAX).alias("lua-time-limit").kept();
 
     /// Service manager to tell about readiness.
     SUPERVISED: Supervised = choice::<Supervised>("supervised", Supervised::No as u8).startup()
-        .refused_except(&["auto"], "readiness is not reported yet, so that the service manager would wait in vain");
+        .refused_except(
+            &["auto"],
+            "readiness is not reported yet, so that the service manager would wait in vain",
+        );
 
     /// Log to syslog.
     SYSLOG_ENABLED: bool = switch("syslog-enabled", false).startup()
@@ -70,7 +74,8 @@ directives! {
 
     /// Form of the process title.
     PROC_TITLE_TEMPLATE: Text =
-        checked_text("proc-title-template", "{title} {listen-addr} {server-mode}", check_title_template).kept();
+        checked_text("proc-title-template", "{title} {listen-addr} {server-mode}", check_title_template)
+            .kept();
 
     /// Locale for sorting text; empty takes it from the environment.
     LOCALE_COLLATE: Text = text("locale-collate", "").kept();
@@ -98,17 +103,17 @@ directives! {
     JEMALLOC_BG_THREAD: bool = switch("jemalloc-bg-thread", true).kept();
 
     /// CPUs of the server; see cpu-affinity.
-    SERVER_CPULIST: Text = checked_text("server-cpulist", "", check_cpu_list).alias("server_cpulist").startup().kept();
+    SERVER_CPULIST: Text = text("server-cpulist", "").alias("server_cpulist").startup().kept();
 
     /// CPUs of background threads.
-    BIO_CPULIST: Text = checked_text("bio-cpulist", "", check_cpu_list).alias("bio_cpulist").startup().kept();
+    BIO_CPULIST: Text = text("bio-cpulist", "").alias("bio_cpulist").startup().kept();
 
     /// CPUs of the append-only file's rewrite.
     AOF_REWRITE_CPULIST: Text =
-        checked_text("aof-rewrite-cpulist", "", check_cpu_list).alias("aof_rewrite_cpulist").startup().kept();
+        text("aof-rewrite-cpulist", "").alias("aof_rewrite_cpulist").startup().kept();
 
     /// CPUs of a background save.
-    BGSAVE_CPULIST: Text = checked_text("bgsave-cpulist", "", check_cpu_list).alias("bgsave_cpulist").startup().kept();
+    BGSAVE_CPULIST: Text = text("bgsave-cpulist", "").alias("bgsave_cpulist").startup().kept();
 
     /// Read and parse in I/O threads; they always do here.
     IO_THREADS_DO_READS: bool = switch("io-threads-do-reads", false).startup().kept();

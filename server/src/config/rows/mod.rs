@@ -1,4 +1,5 @@
-//! The register of directives: one row each, in tables by chapter. To add a directive, add a row to its table.
+//! The register of directives: one row each, in tables by chapter. To add a directive, add a row to its
+//! table.
 
 mod cluster;
 mod data;

@@ -9,8 +9,8 @@ const U32: i64 = u32::MAX as i64;
 directives! {
     group Group::Network, after start;
 
-    /// Addresses to listen on; `*` is every IPv4 and `::*` every IPv6 address, and a leading `-` makes an address
-    /// optional: not having it is no error.
+    /// Addresses to listen on; `*` is every IPv4 and `::*` every IPv6 address, and a leading `-` makes an
+    /// address optional: not having it is no error.
     BIND: Words = words("bind", &["*", "-::*"], &ADDRESSES);
 
     /// TCP port; 0 opens none.
@@ -34,8 +34,8 @@ directives! {
     /// Client connections open at once; more are told so and closed.
     MAXCLIENTS: i64 = number("maxclients", 10_000, 1, U32);
 
-    /// Connections beyond maxclients reserved for clients on the loopback address or a unix socket, so that an
-    /// operator still gets in when the server is full.
+    /// Connections beyond maxclients reserved for clients on the loopback address or a unix socket, so that
+    /// an operator still gets in when the server is full.
     ADMIN_CONNECTIONS: i64 = number("admin-connections", 8, 0, 1024).boxcar_only();
 
     /// Largest bulk string accepted in a request.
@@ -44,11 +44,14 @@ directives! {
     /// Unprocessed request bytes a client may pile up before it is closed.
     CLIENT_QUERY_BUFFER_LIMIT: u64 = memory("client-query-buffer-limit", 1 << 30, 1 << 20, i64::MAX);
 
-    /// Unsent reply bytes per client class (normal, replica, pubsub) at which it is closed: at once above the hard
-    /// limit, after the given seconds above the soft one; 0 = no limit.
+    /// Unsent reply bytes per client class (normal, replica, pubsub) at which it is closed: at once above the
+    /// hard limit, after the given seconds above the soft one; 0 = no limit.
     CLIENT_OUTPUT_BUFFER_LIMIT: Words = words(
         "client-output-buffer-limit",
-        &["normal", "0", "0", "0", "slave", "268435456", "67108864", "60", "pubsub", "33554432", "8388608", "60"],
+        &[
+            "normal", "0", "0", "0", "slave", "268435456", "67108864", "60", "pubsub", "33554432", "8388608",
+            "60",
+        ],
         &OUTPUT_LIMITS,
     );
 

@@ -47,10 +47,12 @@ directives! {
     APPENDFSYNC: AppendFsync = choice::<AppendFsync>("appendfsync", AppendFsync::EverySec as u8).kept();
 
     /// Name that the append-only files begin with.
-    APPENDFILENAME: Text = checked_text("appendfilename", "appendonly.aof", check_log_file_name).startup().kept();
+    APPENDFILENAME: Text =
+        checked_text("appendfilename", "appendonly.aof", check_log_file_name).startup().kept();
 
     /// Directory of the append-only files.
-    APPENDDIRNAME: Text = checked_text("appenddirname", "appendonlydir", check_log_directory_name).startup().kept();
+    APPENDDIRNAME: Text =
+        checked_text("appenddirname", "appendonlydir", check_log_directory_name).startup().kept();
 
     /// Do not sync the append-only file while it is rewritten.
     NO_APPENDFSYNC_ON_REWRITE: bool = switch("no-appendfsync-on-rewrite", false).kept();

@@ -32,7 +32,8 @@ directives! {
     ACLLOG_MAX_LEN: i64 = number("acllog-max-len", 128, 0, i64::MAX).kept();
 
     /// TCP port for TLS; 0 opens none.
-    TLS_PORT: i64 = number("tls-port", 0, 0, 65_535).refused("there is no TLS yet, so that nothing would be encrypted");
+    TLS_PORT: i64 =
+        number("tls-port", 0, 0, 65_535).refused("there is no TLS yet, so that nothing would be encrypted");
 
     /// Certificate of the server.
     TLS_CERT_FILE: Text = text("tls-cert-file", "").kept();
@@ -62,7 +63,8 @@ directives! {
     TLS_CA_CERT_DIR: Text = text("tls-ca-cert-dir", "").kept();
 
     /// Whether clients must show a certificate.
-    TLS_AUTH_CLIENTS: TlsAuthClients = choice::<TlsAuthClients>("tls-auth-clients", TlsAuthClients::Yes as u8).kept();
+    TLS_AUTH_CLIENTS: TlsAuthClients =
+        choice::<TlsAuthClients>("tls-auth-clients", TlsAuthClients::Yes as u8).kept();
 
     /// TLS for replication.
     TLS_REPLICATION: bool = switch("tls-replication", false).kept();

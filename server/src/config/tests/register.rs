@@ -107,6 +107,16 @@ fn every_row_says_what_it_does() {
     }
 }
 
+/// A word that some list takes.
+fn word() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "normal|replica|pubsub|default|nosave|now|force|::1|no|one",
+        "-?[0-9]{1,4}",
+        "[0-9]{1,2}\\.[0-9]{1,3}",
+        "[AKEg$lshzxetdmn]{1,8}",
+    ]
+}
+
 /// Any text that might be given for the row, right or wrong, with a bias to right.
 fn given(row: &'static Row) -> BoxedStrategy<Vec<String>> {
     let one = |strategy: BoxedStrategy<String>| strategy.prop_map(|word| vec![word]).boxed();
@@ -117,13 +127,11 @@ fn given(row: &'static Row) -> BoxedStrategy<Vec<String>> {
         Kind::Octal { max } => one((0..=max).prop_map(|n| format!("{n:o}")).boxed()),
         Kind::Memory { .. } | Kind::MemoryOrPercent => one("[0-9]{1,12}(b|[kKmMgG]b?)?|[0-9]{1,2}%".boxed()),
         Kind::Switch => one("yes|no|YES|nO".boxed()),
-        Kind::Choice(names) => one(prop::sample::select(names).prop_map(|(name, _)| name.to_string()).boxed()),
+        Kind::Choice(names) => {
+            one(prop::sample::select(names).prop_map(|(name, _)| name.to_string()).boxed())
+        }
         Kind::Text(_) => one(any::<String>().boxed()),
-        Kind::Words(_) => prop::collection::vec(
-            "normal|replica|pubsub|[0-9]{1,3}|-?[0-9]{1,4}|[0-9]{1,2}\\.[0-9]{1,3}|default|nosave|now|force|[AKEg$lshzxetdmn]{1,8}|::1|no|one",
-            1..=4,
-        )
-        .boxed(),
+        Kind::Words(_) => prop::collection::vec(word(), 1..=4).boxed(),
     };
     prop_oneof![4 => right, 1 => prop::collection::vec(any::<String>(), 0..4)].boxed()
 }

@@ -29,95 +29,92 @@ fn get_matches_names_and_aliases_once() {
     assert_eq!(get(&config, &["watchdog-period"]), ["watchdog-period=0"]);
 }
 
+/// What is given, and the argument blamed with Redis's reason, or the whole text.
+const ERRORS: &[(&[&str], &str)] = &[
+    (&["a", "b", "c"], "syntax error"),
+    (&["foo", "bar", "maxclients", "0"], "Unknown option or number of arguments for CONFIG SET - 'foo'"),
+    (&["databases", "5"], "databases - can't set immutable config"),
+    (&["dir", "/tmp"], "dir - can't set protected config"),
+    (&["maxclients", "5", "maxclients", "6"], "maxclients - duplicate parameter"),
+    (&["min-slaves-max-lag", "5", "min-replicas-max-lag", "5"], "min-replicas-max-lag - duplicate parameter"),
+    (&["MAXCLIENTS", "0"], "maxclients - argument must be between 1 and 4294967295 inclusive"),
+    (&["port", "-1"], "port - argument must be between 0 and 65535 inclusive"),
+    (&["slave-priority", "-1"], "slave-priority - argument must be between 0 and 2147483647 inclusive"),
+    (&["timeout", "99999999999999999999"], "timeout - argument couldn't be parsed into an integer"),
+    (
+        &["list-max-listpack-size", "+5"],
+        "list-max-listpack-size - argument couldn't be parsed into an integer",
+    ),
+    (
+        &["list-max-listpack-size", "05"],
+        "list-max-listpack-size - argument couldn't be parsed into an integer",
+    ),
+    (&["maxmemory", "-1"], "maxmemory - argument must be a memory value"),
+    (&["maxmemory", "1kk"], "maxmemory - argument must be a memory value"),
+    (&["maxmemory-clients", "101%"], "maxmemory-clients - percentage argument must be less or equal to 100"),
+    (&["maxmemory-clients", "-5"], "maxmemory-clients - argument must be a memory or percent value"),
+    (
+        &["client-query-buffer-limit", "1"],
+        "client-query-buffer-limit - argument must be between 1048576 and 9223372036854775807 inclusive",
+    ),
+    (&["protected-mode", "maybe"], "protected-mode - argument must be 'yes' or 'no'"),
+    (
+        &["loglevel", "x"],
+        "loglevel - argument(s) must be one of the following: debug, verbose, notice, warning, nothing",
+    ),
+    (
+        &["shutdown-on-sigint", "save nosave"],
+        "shutdown-on-sigint - shutdown options SAVE and NOSAVE can't be used simultaneously",
+    ),
+    (
+        &["shutdown-on-sigint", ""],
+        "shutdown-on-sigint - argument(s) must be one of the following: default, save, nosave, now, force",
+    ),
+    (
+        &["notify-keyspace-events", "Q"],
+        "notify-keyspace-events - Invalid event class character. Use 'Ag$lshzxeKEtmdn'.",
+    ),
+    (&["save", "1 2 3"], "save - Invalid save parameters"),
+    (&["save", "10 5  20 6"], "save - Invalid save parameters"),
+    (
+        &["latency-tracking-info-percentiles", "50 a"],
+        "latency-tracking-info-percentiles - Invalid latency-tracking-info-percentiles parameters",
+    ),
+    (
+        &["latency-tracking-info-percentiles", "50 101"],
+        "latency-tracking-info-percentiles - latency-tracking-info-percentiles parameters should sit between [0.0,100.0]",
+    ),
+    (&["oom-score-adj-values", "1 2"], "oom-score-adj-values - wrong number of arguments"),
+    (
+        &["oom-score-adj-values", "1 2 99999"],
+        "oom-score-adj-values - Invalid oom-score-adj-values, elements must be between -2000 and 2000.",
+    ),
+    (
+        &["client-output-buffer-limit", "normal 1 2"],
+        "client-output-buffer-limit - Wrong number of arguments in buffer limit configuration.",
+    ),
+    (
+        &["client-output-buffer-limit", "master 1 2 3"],
+        "client-output-buffer-limit - Invalid client class specified in buffer limit configuration.",
+    ),
+    (
+        &["client-output-buffer-limit", "normal 1 2 -3"],
+        "client-output-buffer-limit - Error in hard, soft or soft_seconds setting in buffer limit configuration.",
+    ),
+    (
+        &["proc-title-template", "{foo}"],
+        "proc-title-template - template format is invalid or contains unknown variables",
+    ),
+    (
+        &["cluster-announce-hostname", "x y"],
+        "cluster-announce-hostname - Hostnames may only contain alphanumeric characters, hyphens or dots",
+    ),
+];
+
 #[test]
 fn errors_are_redis_texts() {
     let config = Config::default();
-    for (arguments, text) in [
-        (&["a", "b", "c"][..], "syntax error"),
-        (&["foo", "bar", "maxclients", "0"], "Unknown option or number of arguments for CONFIG SET - 'foo'"),
-        (&["databases", "5"], "databases - can't set immutable config"),
-        (&["dir", "/tmp"], "dir - can't set protected config"),
-        (&["maxclients", "5", "maxclients", "6"], "maxclients - duplicate parameter"),
-        (
-            &["min-slaves-max-lag", "5", "min-replicas-max-lag", "5"],
-            "min-replicas-max-lag - duplicate parameter",
-        ),
-        (&["MAXCLIENTS", "0"], "maxclients - argument must be between 1 and 4294967295 inclusive"),
-        (&["port", "-1"], "port - argument must be between 0 and 65535 inclusive"),
-        (&["slave-priority", "-1"], "slave-priority - argument must be between 0 and 2147483647 inclusive"),
-        (&["timeout", "99999999999999999999"], "timeout - argument couldn't be parsed into an integer"),
-        (
-            &["list-max-listpack-size", "+5"],
-            "list-max-listpack-size - argument couldn't be parsed into an integer",
-        ),
-        (
-            &["list-max-listpack-size", "05"],
-            "list-max-listpack-size - argument couldn't be parsed into an integer",
-        ),
-        (&["maxmemory", "-1"], "maxmemory - argument must be a memory value"),
-        (&["maxmemory", "1kk"], "maxmemory - argument must be a memory value"),
-        (
-            &["maxmemory-clients", "101%"],
-            "maxmemory-clients - percentage argument must be less or equal to 100",
-        ),
-        (&["maxmemory-clients", "-5"], "maxmemory-clients - argument must be a memory or percent value"),
-        (
-            &["client-query-buffer-limit", "1"],
-            "client-query-buffer-limit - argument must be between 1048576 and 9223372036854775807 inclusive",
-        ),
-        (&["protected-mode", "maybe"], "protected-mode - argument must be 'yes' or 'no'"),
-        (
-            &["loglevel", "x"],
-            "loglevel - argument(s) must be one of the following: debug, verbose, notice, warning, nothing",
-        ),
-        (
-            &["shutdown-on-sigint", "save nosave"],
-            "shutdown-on-sigint - shutdown options SAVE and NOSAVE can't be used simultaneously",
-        ),
-        (
-            &["shutdown-on-sigint", ""],
-            "shutdown-on-sigint - argument(s) must be one of the following: default, save, nosave, now, force",
-        ),
-        (
-            &["notify-keyspace-events", "Q"],
-            "notify-keyspace-events - Invalid event class character. Use 'Ag$lshzxeKEtmdn'.",
-        ),
-        (&["save", "1 2 3"], "save - Invalid save parameters"),
-        (&["save", "10 5  20 6"], "save - Invalid save parameters"),
-        (
-            &["latency-tracking-info-percentiles", "50 a"],
-            "latency-tracking-info-percentiles - Invalid latency-tracking-info-percentiles parameters",
-        ),
-        (
-            &["latency-tracking-info-percentiles", "50 101"],
-            "latency-tracking-info-percentiles - latency-tracking-info-percentiles parameters should sit between [0.0,100.0]",
-        ),
-        (&["oom-score-adj-values", "1 2"], "oom-score-adj-values - wrong number of arguments"),
-        (
-            &["oom-score-adj-values", "1 2 99999"],
-            "oom-score-adj-values - Invalid oom-score-adj-values, elements must be between -2000 and 2000.",
-        ),
-        (
-            &["client-output-buffer-limit", "normal 1 2"],
-            "client-output-buffer-limit - Wrong number of arguments in buffer limit configuration.",
-        ),
-        (
-            &["client-output-buffer-limit", "master 1 2 3"],
-            "client-output-buffer-limit - Invalid client class specified in buffer limit configuration.",
-        ),
-        (
-            &["client-output-buffer-limit", "normal 1 2 -3"],
-            "client-output-buffer-limit - Error in hard, soft or soft_seconds setting in buffer limit configuration.",
-        ),
-        (
-            &["proc-title-template", "{foo}"],
-            "proc-title-template - template format is invalid or contains unknown variables",
-        ),
-        (
-            &["cluster-announce-hostname", "x y"],
-            "cluster-announce-hostname - Hostnames may only contain alphanumeric characters, hyphens or dots",
-        ),
-    ] {
+    for (arguments, text) in ERRORS {
         let expected = match text.split_once(" - ") {
             Some((name, reason)) if !text.starts_with("Unknown") => {
                 format!("CONFIG SET failed (possibly related to argument '{name}') - {reason}")

@@ -25,6 +25,7 @@ mod listener;
 mod options;
 mod table;
 mod token;
+mod uring;
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -35,6 +36,7 @@ pub use doorbell::Doorbell;
 pub use epoll::EpollDriver;
 pub use options::{Backend, DriverError, DriverOptions, Feature, Toggles};
 pub use token::{ListenerId, Token};
+pub use uring::UringDriver;
 
 /// Whether a driver goes on reading from a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,7 +103,9 @@ pub trait Handler {
 /// The event loop of one thread. It belongs to the thread that opened it (it is not `Send`).
 #[derive(Debug)]
 pub enum Driver {
-    /// Completions, over epoll(7).
+    /// Completions, over io_uring(7).
+    Uring(Box<UringDriver>),
+    /// Readiness, over epoll(7).
     Epoll(Box<EpollDriver>),
 }
 
@@ -109,6 +113,7 @@ pub enum Driver {
 macro_rules! each {
     ($self:expr, $driver:ident => $call:expr) => {
         match $self {
+            Driver::Uring($driver) => $call,
             Driver::Epoll($driver) => $call,
         }
     };
@@ -124,7 +129,7 @@ impl Driver {
     pub fn open(backend: Backend, options: &DriverOptions) -> Result<Driver, DriverError> {
         options.validate()?;
         match backend {
-            Backend::IoUring => Err(DriverError::Unsupported { missing: "not built yet" }),
+            Backend::IoUring => Ok(Driver::Uring(Box::new(UringDriver::open(options)?))),
             Backend::Epoll => Ok(Driver::Epoll(Box::new(EpollDriver::open(options)?))),
         }
     }
@@ -209,6 +214,7 @@ impl Driver {
     #[must_use]
     pub fn backend(&self) -> Backend {
         match self {
+            Driver::Uring(_) => Backend::IoUring,
             Driver::Epoll(_) => Backend::Epoll,
         }
     }

@@ -128,6 +128,8 @@ toggles! {
     skip_send_completions = true,
     /// io_uring: `IORING_OP_MSG_RING` (5.18) for [`super::Driver::ring`]. Fallback: the doorbell's eventfd.
     msg_ring = true,
+    /// io_uring: `IORING_ENTER_NO_IOWAIT` (6.15): a sleeping loop counts as idle, not as waiting for a disk.
+    no_iowait = true,
     /// epoll: `epoll_pwait2` (5.11): time-outs finer than a millisecond. Fallback: rounded up to milliseconds.
     epoll_pwait2 = true,
 }

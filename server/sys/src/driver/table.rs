@@ -12,19 +12,13 @@ pub(super) trait Named {
 #[derive(Debug)]
 pub(super) struct Table<T> {
     entries: Vec<Option<T>>,
-    len: usize,
     limit: usize,
 }
 
 impl<T: Named> Table<T> {
     /// An empty table for indices below `limit`.
     pub(super) fn new(limit: usize) -> Table<T> {
-        Table { entries: Vec::new(), len: 0, limit }
-    }
-
-    /// Entries there are.
-    pub(super) fn len(&self) -> usize {
-        self.len
+        Table { entries: Vec::new(), limit }
     }
 
     /// Puts an entry in; a taken index or one beyond the limit is the caller's bug.
@@ -39,7 +33,6 @@ impl<T: Named> Table<T> {
         let place = &mut self.entries[index];
         assert!(place.is_none(), "{token:?} is registered while its index is in use");
         *place = Some(entry);
-        self.len += 1;
     }
 
     /// The entry of exactly this token.
@@ -54,7 +47,6 @@ impl<T: Named> Table<T> {
     /// Takes the entry of exactly this token out.
     pub(super) fn remove(&mut self, token: Token) -> Option<T> {
         self.get(token)?;
-        self.len -= 1;
         self.entries[token.index()].take()
     }
 
@@ -83,7 +75,7 @@ mod tests {
         assert_eq!(table.remove(Token::new(3, 1)), Some(Token::new(3, 1)));
         table.insert(Token::new(3, 2));
         assert!(table.get(Token::new(3, 1)).is_none());
-        assert_eq!((table.len(), table.iter_mut().count()), (1, 1));
+        assert_eq!(table.iter_mut().count(), 1);
     }
 
     #[test]

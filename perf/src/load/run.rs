@@ -1,0 +1,246 @@
+//! A run from end to end: connect, load the keys, measure, add up.
+
+use super::closed::{self, Course, Script};
+use super::connection::Connection;
+use super::endpoint::connect;
+use super::keys::{self, Keys};
+use super::open::{self, Schedule};
+use super::replies::Shape;
+use super::report::LoadReport;
+use super::requests::{Mix, Requests};
+use super::tally::{Tally, Window};
+use super::worker::{Shared, Worker};
+use super::{Extent, LoadError, LoadOptions, Pace};
+use crate::cost::{ProcessClock, pin_current_thread, raise_file_limit};
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
+
+/// How often the caller hears of the progress.
+const PROGRESS: Duration = Duration::from_millis(250);
+
+/// Pipeline depth while keys are loaded, and the bytes that such a batch should not exceed.
+const PRELOAD_DEPTH: usize = 64;
+const PRELOAD_BYTES: usize = 1 << 20;
+
+/// File descriptors that a run needs beside its connections: epoll, timers, standard streams.
+const SPARE_FILES: u64 = 64;
+
+/// From the workers' being ready to the start, so that all of them begin together.
+const START_DELAY: Duration = Duration::from_millis(2);
+
+/// How a run is getting on.
+#[derive(Debug, Clone, Copy)]
+pub struct Progress {
+    /// Since the keys were loaded.
+    pub elapsed: Duration,
+    /// Replies so far, the warm-up's included.
+    pub replies: u64,
+}
+
+/// Runs the load. `stop` ends it early (the report then says so); `progress` is called a few times a second.
+pub fn run(
+    options: &LoadOptions,
+    stop: &AtomicBool,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<LoadReport, LoadError> {
+    options.check()?;
+    let wanted = options.connections as u64 + SPARE_FILES;
+    let limit = raise_file_limit(wanted).map_err(std::io::Error::from)?;
+    if limit < wanted {
+        return Err(LoadError::Options(format!(
+            "{} connections need {wanted} open files, and the hard limit is {limit} (ulimit -Hn)",
+            options.connections
+        )));
+    }
+    let server = options.server_pid.map(server_clock).transpose()?;
+    let samples = keys::prepare(options.distribution, options.keys, options.seed);
+    let shared = Shared {
+        options,
+        epoch: Instant::now(),
+        stop,
+        halt: AtomicBool::new(false),
+        completed: (0..options.threads).map(|_| AtomicU64::new(0)).collect(),
+    };
+    let tally = std::thread::scope(|scope| {
+        let (events, inbox) = channel();
+        let starts = (0..options.threads)
+            .map(|index| {
+                let (start, started) = channel();
+                let (events, shared, samples) = (events.clone(), &shared, Arc::clone(&samples));
+                let server = server.filter(|_| index == 0);
+                scope.spawn(move || {
+                    let outcome = work(index, shared, &samples, server, &events, &started);
+                    // The receiver waits for every worker; if it is gone, a panic is on its way already.
+                    let _gone = events.send(Event::Finished(outcome.map(Box::new)));
+                });
+                start
+            })
+            .collect();
+        drop(events);
+        supervise(&shared, &inbox, starts, progress)
+    })?;
+    Ok(LoadReport::new(options, tally, stop.load(Ordering::Relaxed)))
+}
+
+fn server_clock(pid: u32) -> Result<ProcessClock, LoadError> {
+    let clock = ProcessClock::of(pid).and_then(|clock| clock.read().map(|_| clock));
+    clock.map_err(|source| LoadError::ServerClock { pid, source: source.into() })
+}
+
+enum Event {
+    Ready,
+    Finished(Result<Box<Tally>, LoadError>),
+}
+
+/// Starts the workers together and collects what they counted; the first error ends the others too.
+fn supervise(
+    shared: &Shared<'_>,
+    inbox: &Receiver<Event>,
+    starts: Vec<Sender<Instant>>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Tally, LoadError> {
+    let (mut total, mut failure) = (Tally::new(), None);
+    let (mut ready, mut finished) = (0, 0);
+    let mut starts = Some(starts);
+    let mut began = Instant::now();
+    while finished < shared.options.threads {
+        match inbox.recv_timeout(PROGRESS) {
+            Ok(Event::Ready) => {
+                ready += 1;
+                if ready == shared.options.threads {
+                    began = Instant::now() + START_DELAY;
+                    for start in starts.iter().flatten() {
+                        // A worker that has failed since is not waiting any more, and has told why.
+                        let _failed = start.send(began);
+                    }
+                }
+            }
+            Ok(Event::Finished(outcome)) => {
+                finished += 1;
+                match outcome {
+                    Ok(tally) => total.add(*tally),
+                    Err(error) => {
+                        shared.halt.store(true, Ordering::Relaxed);
+                        // Workers that wait for the start learn from its sender's end that there is none.
+                        starts = None;
+                        failure.get_or_insert(error);
+                    }
+                }
+            }
+            Err(RecvTimeoutError::Timeout) if ready == shared.options.threads => {
+                let replies = shared.completed.iter().map(|count| count.load(Ordering::Relaxed)).sum();
+                progress(Progress { elapsed: began.elapsed(), replies });
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => {
+                unreachable!("every worker reports its end before it is gone")
+            }
+        }
+    }
+    failure.map_or(Ok(total), Err)
+}
+
+/// `whole` parts of `total`, the one of number `index`.
+fn part(total: u64, index: usize, whole: usize) -> Range<u64> {
+    let at = |index: usize| (u128::from(total) * index as u128 / whole as u128) as u64;
+    at(index)..at(index + 1)
+}
+
+/// A worker's life.
+fn work(
+    index: usize,
+    shared: &Shared<'_>,
+    samples: &Arc<[u32]>,
+    server: Option<ProcessClock>,
+    events: &Sender<Event>,
+    started: &Receiver<Instant>,
+) -> Result<Tally, LoadError> {
+    let options = shared.options;
+    if let Some(&cpu) = options.cpus.get(index % options.cpus.len().max(1)) {
+        pin_current_thread(cpu)
+            .map_err(|error| LoadError::Options(format!("cannot run on CPU {cpu}: {}", error.desc())))?;
+    }
+    let shape = options.values.fixed().filter(|_| !options.verify).map(Shape::of_values);
+    let own = part(options.connections as u64, index, options.threads);
+    let connections = own
+        .map(|_| Ok(Connection::new(connect(&options.endpoint, options.protocol)?, shape)))
+        .collect::<Result<Vec<_>, LoadError>>()?;
+    let verified = options.verify.then(|| options.values.clone());
+    let mut worker = Worker::new(index, shared, connections, verified)?;
+    let keys = part(options.keys, index, options.threads);
+    if options.preload {
+        preload(&mut worker, keys.clone())?;
+    }
+    let seed = options.seed.wrapping_add(1 + index as u64);
+    let mut script = Script {
+        requests: Requests::new(options.mix, &options.key_prefix, options.values.clone(), options.pipeline),
+        keys: Keys::new(options.distribution, options.keys, keys, samples, seed),
+        depth: options.pipeline,
+    };
+    // The supervisor waits for every worker; without it there is nothing left to do.
+    let _gone = events.send(Event::Ready);
+    let Ok(start) = started.recv() else { return Ok(worker.tally) };
+    std::thread::sleep(start.saturating_duration_since(Instant::now()));
+    let start = start.duration_since(shared.epoch).as_nanos() as u64;
+    let measured_from = start + options.warmup.as_nanos() as u64;
+    let (ends_at, quota) = match options.extent {
+        Extent::Time(time) => (measured_from + time.as_nanos() as u64, u64::MAX),
+        Extent::Requests(count) => {
+            let own = part(count, index, options.threads);
+            (u64::MAX, own.end - own.start)
+        }
+    };
+    let course = Course { measured_from, ends_at, quota };
+    let window = Window::new(measured_from, server);
+    match options.pace {
+        Pace::Closed => closed::run(&mut worker, &mut script, course, window)?,
+        Pace::Open(rate) => {
+            let interval = 1e9 * options.threads as f64 / rate;
+            let origin = start + (1e9 / rate * index as f64) as u64;
+            open::run(&mut worker, &mut script, course, Schedule { origin, interval }, window)?;
+        }
+    }
+    Ok(worker.tally)
+}
+
+/// SETs the keys of `range`, and forgets what that took.
+fn preload(worker: &mut Worker<'_>, range: Range<u64>) -> Result<(), LoadError> {
+    if range.is_empty() {
+        return Ok(());
+    }
+    let options = worker.shared.options;
+    let depth = (PRELOAD_BYTES / options.values.max().max(1)).clamp(1, PRELOAD_DEPTH);
+    let quota = range.end - range.start;
+    let only_sets = Mix { get: 0, set: 1 };
+    let mut script = Script {
+        requests: Requests::new(only_sets, &options.key_prefix, options.values.clone(), depth),
+        keys: Keys::sequence(range),
+        depth,
+    };
+    let course = Course { measured_from: 0, ends_at: u64::MAX, quota };
+    closed::run(worker, &mut script, course, Window::new(u64::MAX, None))?;
+    let tally = std::mem::replace(&mut worker.tally, Tally::new());
+    let wrong = tally.error.or(tally.mismatch.map(|(_, reply)| reply));
+    match wrong {
+        Some(first) => Err(LoadError::Preload { errors: tally.errors + tally.mismatches, first }),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_cover_the_whole_without_overlap() {
+        for (total, whole) in [(50, 3), (7, 7), (2, 5), (u64::from(u32::MAX) + 1, 6)] {
+            let parts: Vec<_> = (0..whole).map(|index| part(total, index, whole)).collect();
+            assert_eq!(parts[0].start, 0);
+            assert_eq!(parts[whole - 1].end, total);
+            assert!(parts.windows(2).all(|pair| pair[0].end == pair[1].start));
+        }
+    }
+}
