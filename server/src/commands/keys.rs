@@ -1,6 +1,7 @@
 //! The keys as a handler sees them: only in shards that are locked for the command, with expired ones gone,
 //! lookups counted and changes reported to watchers.
 
+use super::access::AccessClock;
 use super::watch::ShardExtension;
 use crate::observability::stats::ThreadStats;
 use boxcar_store::{Db, Entry, Keyspace, OwnedRecord, Place, Record, ShardGuard, Value};
@@ -29,6 +30,8 @@ pub struct Keys<'k> {
     hashed: (*const u8, usize, Place),
     /// Whether reads leave the access clock alone (CLIENT NO-TOUCH).
     pub no_touch: bool,
+    /// How uses of keys are remembered.
+    pub access: AccessClock,
 }
 
 impl<'k> Keys<'k> {
@@ -42,6 +45,7 @@ impl<'k> Keys<'k> {
             stats,
             hashed: (std::ptr::null(), 0, Place { hash: 0, shard: 0 }),
             no_touch: false,
+            access: AccessClock::default(),
         }
     }
 
@@ -146,12 +150,12 @@ impl<'k> Keys<'k> {
     /// Report the change with [`Keys::changed`] afterwards.
     #[inline]
     pub fn write<'s, 'key>(&'s mut self, key: &'key [u8]) -> Entry<'s, 'key> {
-        let (clock, touch) = (self.access_clock(), !self.no_touch);
+        let (access, now_ms, touch) = (self.access, self.now_ms, !self.no_touch);
         let entry = self.entry(key);
         if let Entry::Occupied(occupied) = &entry
             && touch
         {
-            touch_record(occupied.record(), clock);
+            touch_record(occupied.record(), access, now_ms);
         }
         entry
     }
@@ -159,10 +163,10 @@ impl<'k> Keys<'k> {
     /// Looks a key up for reading: counts hit or miss and renews its access clock.
     #[inline]
     pub fn read(&mut self, key: &[u8]) -> Option<Record<'_>> {
-        let (clock, touch) = (self.access_clock(), !self.no_touch);
+        let (access, now_ms, touch) = (self.access, self.now_ms, !self.no_touch);
         let record = self.inspect(key)?;
         if touch {
-            touch_record(record, clock);
+            touch_record(record, access, now_ms);
         }
         Some(record)
     }
@@ -197,7 +201,7 @@ impl<'k> Keys<'k> {
     #[inline]
     pub fn set(&mut self, key: &[u8], value: Value<'_>, expire_at_ms: Option<i64>) {
         let place = self.locate(key);
-        let (clock, selected) = (self.access_clock(), self.db);
+        let (clock, selected) = (self.replaced_key_clock(key), self.db);
         let (mut db, ext) = self.parts(place.shard);
         db.set(place.hash, key, value, expire_at_ms, clock);
         ext.touched(selected, key);
@@ -257,16 +261,30 @@ impl<'k> Keys<'k> {
         if self.held.is_empty() { step(&mut self.keyspace.lock(shard)) } else { step(self.shard(shard)) }
     }
 
-    /// The 24-bit access clock: unix seconds, as Redis's LRU clock counts them.
+    /// The access clock of a key that is made now.
     #[inline]
-    pub fn access_clock(&self) -> u32 {
-        access_clock(self.now_ms)
+    pub fn new_key_clock(&self) -> u32 {
+        self.access.new_key(self.now_ms)
+    }
+
+    /// The access clock of a key that is replaced now: when its uses are counted, it keeps its count.
+    #[inline]
+    fn replaced_key_clock(&mut self, key: &[u8]) -> u32 {
+        let (access, now_ms) = (self.access, self.now_ms);
+        match access {
+            AccessClock::Recency => access.new_key(now_ms),
+            AccessClock::Frequency { .. } => match self.peek(key) {
+                Some(record) => access.used(record.access(), now_ms),
+                None => access.new_key(now_ms),
+            },
+        }
     }
 }
 
 /// Renews a record's access clock; mostly it is up to date, and then its cache line stays clean.
 #[inline]
-fn touch_record(record: Record<'_>, clock: u32) {
+fn touch_record(record: Record<'_>, access: AccessClock, now_ms: i64) {
+    let clock = access.used(record.access(), now_ms);
     if record.access() != clock {
         record.set_access(clock);
     }
@@ -276,10 +294,4 @@ fn touch_record(record: Record<'_>, clock: u32) {
 #[inline]
 pub fn is_due(record: Record<'_>, now_ms: i64) -> bool {
     record.expire_at().is_some_and(|at| at < now_ms)
-}
-
-/// The 24-bit access clock at a moment: unix seconds, wrapping every 194 days.
-#[inline]
-pub fn access_clock(now_ms: i64) -> u32 {
-    ((now_ms / 1000) & 0x00ff_ffff) as u32
 }

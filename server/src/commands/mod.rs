@@ -4,6 +4,7 @@
 //! Adding a command is one row and one handler in the file of its family. `COMMAND`, key extraction, locking,
 //! statistics and documentation derive from the row.
 
+pub mod access;
 pub mod args;
 pub mod call;
 pub mod context;

@@ -3,6 +3,7 @@
 //! Locks are planned from the rows' key specs, so that a handler which touches a key that its row does not name
 //! fails its test.
 
+use super::access::AccessClock;
 use super::call::{call, write_error};
 use super::row::{Flags, Locks};
 use super::server_state::Identity;
@@ -137,6 +138,7 @@ fn encode<A: AsRef<[u8]>>(args: &[A]) -> (Vec<u8>, Vec<Span>) {
 #[track_caller]
 fn run(server: &Server, stats: &ThreadStats, session: &mut Session, now_ms: i64, args: Args<'_>) -> Vec<u8> {
     let mut keys = Keys::new(&server.keyspace, stats, now_ms);
+    keys.access = AccessClock::of(&server.config);
     let mut reply = Reply::new(session.protocol);
     let entry = match server.table.lookup(args) {
         Lookup::Found(entry) => entry,

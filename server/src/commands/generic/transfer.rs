@@ -78,7 +78,7 @@ fn renamenx(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
 /// something else has and is not to be replaced.
 fn give_new_name(cx: &mut Cx<'_, '_>, args: Args<'_>, replace: bool) -> Result<bool, Error> {
     let (from, to) = (args.at(1), args.at(2));
-    if !cx.keys.exists(from) {
+    if matches!(cx.keys.write(from), Entry::Vacant(_)) {
         return Err(Error::NoSuchKey);
     }
     if from == to || (!replace && cx.keys.exists(to)) {
@@ -110,8 +110,9 @@ fn copy(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     if to_db == cx.keys.db && from == to {
         return Err(SAME_OBJECT);
     }
+    let clock = cx.keys.new_key_clock();
     let mut bytes = Vec::new();
-    let Some(source) = cx.keys.read(from).map(|record| Content::of(record).copied_to(&mut bytes)) else {
+    let Some(source) = cx.keys.read(from).map(|record| Content::of(record).copied_to(&mut bytes, clock)) else {
         cx.reply.integer(0);
         return Ok(());
     };
@@ -155,15 +156,21 @@ struct Content<'a> {
     value: Value<'a>,
     encoding: Encoding,
     expire_at_ms: Option<i64>,
+    access: u32,
 }
 
 impl<'a> Content<'a> {
     fn of(record: Record<'a>) -> Self {
-        Self { value: record.value(), encoding: record.encoding(), expire_at_ms: record.expire_at() }
+        Self {
+            value: record.value(),
+            encoding: record.encoding(),
+            expire_at_ms: record.expire_at(),
+            access: record.access(),
+        }
     }
 
-    /// The same, borrowed from `bytes` instead of the record.
-    fn copied_to(self, bytes: &mut Vec<u8>) -> Content<'_> {
+    /// The same with another access clock, borrowed from `bytes` instead of the record.
+    fn copied_to(self, bytes: &mut Vec<u8>, access: u32) -> Content<'_> {
         let value = match self.value {
             Value::Integer(number) => Value::Integer(number),
             Value::Bytes(value) => {
@@ -171,20 +178,19 @@ impl<'a> Content<'a> {
                 Value::Bytes(bytes)
             }
         };
-        Content { value, ..self }
+        Content { value, encoding: self.encoding, expire_at_ms: self.expire_at_ms, access }
     }
 }
 
 /// Makes `key` hold this, whatever it held before.
 fn put(keys: &mut Keys<'_>, key: &[u8], content: Content<'_>) {
-    let Content { value, encoding, expire_at_ms } = content;
-    let clock = keys.access_clock();
+    let Content { value, encoding, expire_at_ms, access } = content;
     let mut entry = match keys.entry(key) {
         Entry::Occupied(mut entry) => {
-            entry.set(value, expire_at_ms, clock);
+            entry.set(value, expire_at_ms, access);
             entry
         }
-        Entry::Vacant(entry) => entry.insert(value, expire_at_ms, clock),
+        Entry::Vacant(entry) => entry.insert(value, expire_at_ms, access),
     };
     if encoding == Encoding::Raw && entry.record().encoding() != Encoding::Raw {
         // A short string that was changed in place stays one.

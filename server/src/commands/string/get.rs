@@ -216,17 +216,18 @@ fn getex(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
 fn getset(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     let key = args.at(1);
     let value = Value::encode(args.at(2));
-    let clock = cx.keys.access_clock();
-    match cx.keys.entry(key) {
+    let (access, now_ms) = (cx.keys.access, cx.keys.now_ms);
+    match cx.keys.write(key) {
         Entry::Occupied(mut entry) => {
             cx.stats.metrics.keyspace_hits.add(1);
             write_value(cx.reply, string_value(entry.record())?);
+            let clock = access.replaced(entry.record().access(), now_ms);
             entry.set(value, None, clock);
         }
         Entry::Vacant(entry) => {
             cx.stats.metrics.keyspace_misses.add(1);
             cx.reply.null();
-            entry.insert(value, None, clock);
+            entry.insert(value, None, access.new_key(now_ms));
         }
     }
     cx.keys.changed(key);

@@ -124,7 +124,7 @@ fn set_with_options(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
         cx.reply.ok();
         return Ok(());
     }
-    let clock = cx.keys.access_clock();
+    let (access, now_ms) = (cx.keys.access, cx.keys.now_ms);
     let entry = cx.keys.write(key);
     if options.get {
         match &entry {
@@ -147,10 +147,11 @@ fn set_with_options(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
         }
         (Entry::Occupied(mut entry), _) => {
             let kept = if options.expiry == Expiry::Keep { entry.record().expire_at() } else { expire_at_ms };
+            let clock = access.replaced(entry.record().access(), now_ms);
             entry.set(value, kept, clock);
         }
         (Entry::Vacant(entry), _) => {
-            entry.insert(value, expire_at_ms, clock);
+            entry.insert(value, expire_at_ms, access.new_key(now_ms));
         }
     }
     cx.keys.changed(key);
@@ -162,7 +163,7 @@ fn set_with_options(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
 
 fn setnx(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     let key = args.at(1);
-    let clock = cx.keys.access_clock();
+    let clock = cx.keys.new_key_clock();
     let Entry::Vacant(entry) = cx.keys.write(key) else {
         cx.reply.integer(0);
         return Ok(());
