@@ -1,2 +1,66 @@
-//! `cargo xtask`.
-fn main() {}
+//! `cargo xtask`: builds, runs, tests and measures Boxcar.
+//!
+//! One file per subcommand, one row per subcommand in [`Subcommand`]. Everything a subcommand shares with the
+//! others is in [`workspace`] (paths, cargo) and [`machine`] (what the machine must have).
+#![forbid(unsafe_code)]
+
+mod bench;
+mod fuzz;
+mod machine;
+mod run;
+mod setup;
+mod test;
+mod tidy;
+mod tokens;
+mod workspace;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+/// Builds, runs, tests and measures Boxcar.
+#[derive(Parser)]
+#[command(name = "cargo xtask", disable_help_subcommand = true)]
+struct Arguments {
+    #[command(subcommand)]
+    subcommand: Subcommand,
+}
+
+/// The table of subcommands: a name, what it takes, and (in [`Subcommand::execute`]) who does it.
+#[derive(clap::Subcommand)]
+enum Subcommand {
+    /// Build a release of the server and run it with the given flags
+    Run(run::Arguments),
+    /// Run everything that must pass: unit, integration and transcript tests
+    Test(test::Arguments),
+    /// Measure: `bench quick` compares Boxcar with its peers on this machine
+    Bench(bench::Arguments),
+    /// Check the rules of the code base that no compiler checks
+    Tidy,
+    /// Run the fuzz targets of tests/fuzz
+    Fuzz(fuzz::Arguments),
+    /// Install what `run` and `test` need and this machine lacks
+    Setup,
+}
+
+impl Subcommand {
+    fn execute(self) -> anyhow::Result<()> {
+        match self {
+            Self::Run(arguments) => run::run(&arguments),
+            Self::Test(arguments) => test::run(&arguments),
+            Self::Bench(arguments) => bench::run(&arguments),
+            Self::Tidy => tidy::run(),
+            Self::Fuzz(arguments) => fuzz::run(&arguments),
+            Self::Setup => setup::run(),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    match Arguments::parse().subcommand.execute() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

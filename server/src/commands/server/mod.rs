@@ -4,7 +4,7 @@
 //! - [`command`]: COMMAND, the register as clients read it.
 //! - [`config`]: CONFIG.
 //! - [`databases`]: DBSIZE, FLUSHDB, FLUSHALL, SWAPDB.
-//! - [`status`]: TIME, LASTSAVE, ROLE, WAIT, LOLWUT.
+//! - [`status`]: TIME, LASTSAVE, ROLE, WAIT; [`lolwut`]: LOLWUT.
 //! - [`shutdown`]: SHUTDOWN.
 //! - [`memory`]: MEMORY; [`allocator`] knows the allocator's own figures.
 //! - [`watching`]: MONITOR, SLOWLOG; [`latency`]: LATENCY.
@@ -14,8 +14,14 @@ pub mod allocator;
 pub mod command;
 pub mod config;
 pub mod databases;
+pub mod debug;
 pub mod info;
+pub mod latency;
+pub mod lolwut;
+pub mod memory;
+pub mod shutdown;
 pub mod status;
+pub mod watching;
 
 #[cfg(test)]
 mod tests;
@@ -47,5 +53,16 @@ const HELP: Command = Command {
 };
 
 /// The family's rows.
-pub const COMMANDS: &[&[Command]] =
-    &[command::COMMANDS, config::COMMANDS, databases::COMMANDS, info::COMMANDS, status::COMMANDS];
+pub const COMMANDS: &[&[Command]] = &[
+    command::COMMANDS,
+    config::COMMANDS,
+    databases::COMMANDS,
+    debug::COMMANDS,
+    info::COMMANDS,
+    latency::COMMANDS,
+    lolwut::COMMANDS,
+    memory::COMMANDS,
+    shutdown::COMMANDS,
+    status::COMMANDS,
+    watching::COMMANDS,
+];

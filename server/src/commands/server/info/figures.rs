@@ -98,12 +98,12 @@ fn fragmentation(server: &Server, memory: &Memory, text: &mut String) {
 }
 
 /// `a / b`, 0 where `b` is 0.
-pub(in crate::commands::server) fn ratio(a: u64, b: u64) -> f64 {
+pub fn ratio(a: u64, b: u64) -> f64 {
     if b == 0 { 0.0 } else { a as f64 / b as f64 }
 }
 
 /// `a - b`, which may be negative.
-pub(in crate::commands::server) fn difference(a: u64, b: u64) -> i64 {
+pub fn difference(a: u64, b: u64) -> i64 {
     a as i64 - b as i64
 }
 

@@ -8,7 +8,7 @@ mod figures;
 mod general;
 mod statistics;
 
-pub use figures::human_bytes;
+pub(super) use figures::{difference, human_bytes, ratio};
 
 use super::ROW;
 use crate::commands::row::{Argument, Categories, Command, Flags};

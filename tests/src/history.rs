@@ -1,0 +1,1 @@
+//! Linearizability: a check of concurrent histories.
