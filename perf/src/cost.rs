@@ -1,8 +1,6 @@
-//! CPU time: of another process, of the calling thread, and on which CPU the calling thread runs.
+//! CPU time: of another process, and of the calling thread.
 
-use nix::sched::{CpuSet, sched_setaffinity};
-use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage, setrlimit};
-use nix::sys::time::TimeValLike;
+use boxcar_sys::process::thread_usage;
 use nix::time::ClockId;
 use nix::unistd::Pid;
 use std::time::Duration;
@@ -41,12 +39,9 @@ pub struct ThreadCost {
 
 impl ThreadCost {
     /// Reads getrusage(2) for the calling thread.
-    pub fn now() -> nix::Result<ThreadCost> {
-        let usage = getrusage(UsageWho::RUSAGE_THREAD)?;
-        let duration = |time: nix::sys::time::TimeVal| {
-            Duration::from_micros(u64::try_from(time.num_microseconds()).unwrap_or(0))
-        };
-        Ok(ThreadCost { user: duration(usage.user_time()), system: duration(usage.system_time()) })
+    pub fn now() -> ThreadCost {
+        let usage = thread_usage();
+        ThreadCost { user: usage.user, system: usage.system }
     }
 
     /// Cost since `earlier`. The kernel splits exact total time between user and system by sampling, so one part may
@@ -64,25 +59,6 @@ impl ThreadCost {
     }
 }
 
-/// Binds the calling thread to one CPU.
-pub fn pin_current_thread(cpu: usize) -> nix::Result<()> {
-    let mut set = CpuSet::new();
-    set.set(cpu)?;
-    sched_setaffinity(Pid::from_raw(0), &set)
-}
-
-/// Raises the soft limit of open files as far as the hard limit allows, if it is below `wanted`. Returns the limit
-/// now in force.
-pub fn raise_file_limit(wanted: u64) -> nix::Result<u64> {
-    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    if soft >= wanted {
-        return Ok(soft);
-    }
-    let raised = wanted.min(hard);
-    setrlimit(Resource::RLIMIT_NOFILE, raised, hard)?;
-    Ok(raised)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,9 +74,9 @@ mod tests {
     #[test]
     fn a_busy_thread_shows_in_both_clocks() {
         let process = ProcessClock::of(std::process::id()).unwrap();
-        let (process_before, thread_before) = (process.read().unwrap(), ThreadCost::now().unwrap());
+        let (process_before, thread_before) = (process.read().unwrap(), ThreadCost::now());
         burn(Duration::from_millis(60));
-        let thread = ThreadCost::now().unwrap().since(thread_before).total();
+        let thread = ThreadCost::now().since(thread_before).total();
         let process = process.read().unwrap() - process_before;
         // A loaded machine may give the thread only a part of the wall time, never more than all of it.
         assert!(thread > Duration::from_millis(5) && thread < Duration::from_millis(2000), "{thread:?}");

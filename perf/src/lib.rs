@@ -2,10 +2,12 @@
 //!
 //! * [`load`] drives any server that speaks RESP, in a closed loop (as fast as the replies come) or an open one
 //!   (at a fixed rate, with latency counted from the moment a request *should* have left). Binary `boxcar-load`.
-//! * [`cost`] reads what a process or a thread has spent of the CPU, and pins threads: throughput moves with the
-//!   machine's mood, CPU time per operation much less.
+//! * [`null`] serves fixed replies by the number of bytes received: the kernel's own limit. Binary `boxcar-null`.
+//! * [`cost`] reads what a process or a thread has spent of the CPU: throughput moves with the machine's mood, CPU time
+//!   per operation much less.
 
 #![forbid(unsafe_code)]
 
 pub mod cost;
 pub mod load;
+pub mod null;

@@ -1,7 +1,8 @@
 //! The Boxcar server. The binary is a thin `main` around [`boot`].
 //!
 //! Rooms, lowest first; a file imports only from its own room or a lower one:
-//! `config < acl < observability < clients < commands < shard < net < boot`.
+//! `config < acl < observability < clients < commands < shard < persistence < replication < net < scripting < steering <
+//! boot` (those that exist).
 #![forbid(unsafe_code)]
 
 pub mod acl;

@@ -30,3 +30,31 @@ impl Configuration {
         format!("{}+{}", self.dispatch, self.network)
     }
 }
+
+/// Makes four tests of each function that takes a [`Configuration`], one for each entry of [`MATRIX`].
+#[macro_export]
+macro_rules! in_every_configuration {
+    ($($name:ident),+ $(,)?) => {
+        $(mod $name {
+            #[test]
+            fn inline_epoll() {
+                super::$name($crate::matrix::MATRIX[0]);
+            }
+
+            #[test]
+            fn inline_io_uring() {
+                super::$name($crate::matrix::MATRIX[1]);
+            }
+
+            #[test]
+            fn rings_epoll() {
+                super::$name($crate::matrix::MATRIX[2]);
+            }
+
+            #[test]
+            fn rings_io_uring() {
+                super::$name($crate::matrix::MATRIX[3]);
+            }
+        })+
+    };
+}

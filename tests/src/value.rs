@@ -275,7 +275,12 @@ fn fmt_nested(value: &Value, f: &mut fmt::Formatter<'_>, depth: usize) -> fmt::R
             let plain = text.iter().all(|b| (0x20..0x7f).contains(b));
             let shown_whole = text.trim_ascii().len() == text.len();
             let is_word = text.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'-');
-            match plain && shown_whole && (depth == 0 || is_word) && !text.starts_with(b"/") && !text.starts_with(b"\"") {
+            match plain
+                && shown_whole
+                && (depth == 0 || is_word)
+                && !text.starts_with(b"/")
+                && !text.starts_with(b"\"")
+            {
                 true => write!(f, "{sign}{}", String::from_utf8_lossy(text)),
                 false => write!(f, "{sign}{}", quoted(text)),
             }

@@ -9,7 +9,6 @@ use super::requests::Requests;
 use super::tally::Window;
 use super::worker::Worker;
 use nix::sys::epoll::EpollFlags;
-use std::io;
 
 /// How long the replies to what is in flight are waited for after the end.
 const DRAIN: u64 = 2_000_000_000;
@@ -57,7 +56,7 @@ struct ClosedLoop<'l, 'a> {
 impl ClosedLoop<'_, '_> {
     fn run(mut self) -> Result<(), LoadError> {
         let mut now = self.worker.shared.now();
-        self.window.advance(now).map_err(io::Error::from)?;
+        self.window.advance(now);
         for token in 0..self.worker.connections.len() {
             now = self.worker.shared.now();
             self.send_batch(token, now)?;
@@ -78,18 +77,18 @@ impl ClosedLoop<'_, '_> {
             }
             if count == 0 {
                 now = self.worker.shared.now();
-                self.window.advance(now).map_err(io::Error::from)?;
+                self.window.advance(now);
             }
             self.worker.publish();
             if now >= self.course.ends_at {
-                self.window.close(now, &mut self.worker.tally).map_err(io::Error::from)?;
+                self.window.close(now, &mut self.worker.tally);
                 if now - self.course.ends_at > DRAIN {
                     break;
                 }
             }
         }
         let end = self.worker.shared.now();
-        self.window.close(end, &mut self.worker.tally).map_err(io::Error::from)?;
+        self.window.close(end, &mut self.worker.tally);
         self.worker.tally.unanswered += self.worker.inflight();
         Ok(())
     }
@@ -99,7 +98,7 @@ impl ClosedLoop<'_, '_> {
     fn readable(&mut self, token: usize, earlier: u64) -> Result<u64, LoadError> {
         let Some(arrived) = self.worker.receive(token)? else { return Ok(earlier) };
         let now = self.worker.shared.now();
-        self.window.advance(now).map_err(io::Error::from)?;
+        self.window.advance(now);
         let connection = &self.worker.connections[token];
         let (sent_at, complete) = (connection.sent_at, connection.inflight == 0);
         if now < self.course.ends_at && self.window.is_open() {

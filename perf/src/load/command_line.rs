@@ -4,6 +4,7 @@ use super::{
     Distribution, Endpoint, Extent, LoadError, LoadOptions, LoadReport, MAX_KEYS, MAX_PIPELINE, Mix, Pace,
     Progress, Protocol, Values, run,
 };
+use boxcar_sys::affinity::CpuList;
 use clap::{Args, ValueEnum};
 use std::fs;
 use std::io::{self, IsTerminal, Write};
@@ -38,9 +39,9 @@ pub struct LoadArguments {
     /// Threads.
     #[arg(long, short, default_value_t = 1)]
     threads: usize,
-    /// CPUs to bind the threads to, as in 0,2,3.
-    #[arg(long, value_delimiter = ',', value_name = "LIST")]
-    cpus: Vec<usize>,
+    /// CPUs to bind the threads to, one each, as in 0,2-3.
+    #[arg(long, value_name = "LIST")]
+    cpus: Option<CpuList>,
     /// Number of different keys.
     #[arg(long, short, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..=MAX_KEYS))]
     keys: u64,
@@ -134,7 +135,7 @@ impl LoadArguments {
             connections: self.connections,
             pipeline: self.pipeline,
             threads: self.threads,
-            cpus: self.cpus.clone(),
+            cpus: self.cpus.clone().unwrap_or_else(|| CpuList::from_iter([])),
             keys: self.keys,
             key_prefix: self.key_prefix.clone(),
             distribution: match self.distribution {

@@ -26,6 +26,7 @@ pub use report::{Latency, LoadReport, OwnCost, ServerCost};
 pub use requests::{KEY_DIGITS, Kind, Mix, Values};
 pub use run::{Progress, run};
 
+use boxcar_sys::affinity::CpuList;
 use std::io;
 use std::time::Duration;
 use thiserror::Error;
@@ -137,7 +138,7 @@ pub struct LoadOptions {
     /// Threads.
     pub threads: usize,
     /// CPUs to bind the threads to, one after the other; none: the scheduler's choice.
-    pub cpus: Vec<usize>,
+    pub cpus: CpuList,
     /// Number of keys, 1 to [`MAX_KEYS`].
     pub keys: u64,
     /// What keys begin with, before their [`KEY_DIGITS`] digits.
@@ -173,7 +174,7 @@ impl LoadOptions {
             connections: 50,
             pipeline: 1,
             threads: 1,
-            cpus: Vec::new(),
+            cpus: CpuList::from_iter([]),
             keys: 100_000,
             key_prefix: "key:".to_owned(),
             distribution: Distribution::Uniform,

@@ -100,7 +100,7 @@ impl OpenLoop<'_, '_> {
         let mut now = self.worker.shared.now();
         let mut armed_for = 0;
         while self.answered < self.total && !self.worker.shared.stopping() {
-            self.window.advance(now).map_err(io::Error::from)?;
+            self.window.advance(now);
             self.release(now)?;
             let due = if self.next < self.total { self.schedule.due(self.next) } else { u64::MAX };
             now = self.worker.shared.now();
@@ -127,14 +127,14 @@ impl OpenLoop<'_, '_> {
             }
             self.worker.publish();
             if now >= self.course.ends_at {
-                self.window.close(now, &mut self.worker.tally).map_err(io::Error::from)?;
+                self.window.close(now, &mut self.worker.tally);
                 if now - self.course.ends_at > DRAIN {
                     break;
                 }
             }
         }
         let end = self.worker.shared.now();
-        self.window.close(end, &mut self.worker.tally).map_err(io::Error::from)?;
+        self.window.close(end, &mut self.worker.tally);
         self.abandon(end);
         Ok(())
     }
@@ -190,7 +190,7 @@ impl OpenLoop<'_, '_> {
     fn readable(&mut self, token: usize, earlier: u64) -> Result<u64, LoadError> {
         let Some(arrived) = self.worker.receive(token)? else { return Ok(earlier) };
         let now = self.worker.shared.now();
-        self.window.advance(now).map_err(io::Error::from)?;
+        self.window.advance(now);
         if self.window.is_open() && now < self.course.ends_at {
             self.worker.tally.completed += u64::from(arrived.replies);
         }

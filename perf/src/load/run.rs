@@ -11,7 +11,9 @@ use super::requests::{Mix, Requests};
 use super::tally::{Tally, Window};
 use super::worker::{Shared, Worker};
 use super::{Extent, LoadError, LoadOptions, Pace};
-use crate::cost::{ProcessClock, pin_current_thread, raise_file_limit};
+use crate::cost::ProcessClock;
+use boxcar_sys::affinity::{CpuList, pin_current_thread};
+use boxcar_sys::process::raise_open_files_limit;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -48,10 +50,10 @@ pub fn run(
 ) -> Result<LoadReport, LoadError> {
     options.check()?;
     let wanted = options.connections as u64 + SPARE_FILES;
-    let limit = raise_file_limit(wanted).map_err(std::io::Error::from)?;
+    let limit = raise_open_files_limit(wanted)?;
     if limit < wanted {
         return Err(LoadError::Options(format!(
-            "{} connections need {wanted} open files, and the hard limit is {limit} (ulimit -Hn)",
+            "{} connections need {wanted} open files, and the limit is {limit} (ulimit -n)",
             options.connections
         )));
     }
@@ -159,9 +161,9 @@ fn work(
     started: &Receiver<Instant>,
 ) -> Result<Tally, LoadError> {
     let options = shared.options;
-    if let Some(&cpu) = options.cpus.get(index % options.cpus.len().max(1)) {
-        pin_current_thread(cpu)
-            .map_err(|error| LoadError::Options(format!("cannot run on CPU {cpu}: {}", error.desc())))?;
+    if let Some(&cpu) = options.cpus.cpus().get(index % options.cpus.len().max(1)) {
+        pin_current_thread(&CpuList::from_iter([cpu]))
+            .map_err(|error| LoadError::Options(format!("cannot run on CPU {cpu}: {error}")))?;
     }
     let shape = options.values.fixed().filter(|_| !options.verify).map(Shape::of_values);
     let own = part(options.connections as u64, index, options.threads);

@@ -1,11 +1,11 @@
 //! One database's part of one locked shard: lookups, changes, scans and expiry.
 
-use core::sync::atomic::Ordering;
+use smallvec::SmallVec;
 
 use crate::entry::{Entry, OccupiedEntry, VacantEntry};
 use crate::record::{OwnedRecord, RawRecord, Record};
 use crate::root::{Context, Expires, Root};
-use crate::table::{CURSOR_BITS, Location, Table};
+use crate::table::{CURSOR_BITS, Found, Location, Table};
 use crate::value::Value;
 
 /// Bits of a [`Db::scan`] cursor. The rest of a 64-bit `SCAN` cursor is free for the shard.
@@ -26,26 +26,24 @@ impl<'a> Core<'a> {
         Self { root, context }
     }
 
-    fn table(&self) -> &Table {
-        // SAFETY: see `new`; the reference ends before the table is changed.
-        unsafe { &*self.root.table.get() }
+    fn table(&self) -> &'a Table {
+        &self.root.table
     }
 
-    #[allow(clippy::mut_from_ref, reason = "the cell is the lock's; see `new`")]
-    fn table_mut(&self) -> &mut Table {
-        // SAFETY: see `new`; no other reference to the table is alive, as none leaves this type's methods.
-        unsafe { &mut *self.root.table.get() }
-    }
-
+    #[inline]
     pub(crate) fn find(&self, hash: u64, key: &[u8]) -> Option<Location> {
-        self.table().find(hash, key)
+        // SAFETY: the lock is held, see `new`.
+        unsafe { self.table().find(hash, key) }
     }
 
+    #[inline]
     pub(crate) fn raw(&self, at: Location) -> RawRecord {
-        self.table().record(at)
+        // SAFETY: the lock is held, see `new`; callers keep no location across a change.
+        unsafe { self.table().record(at) }
     }
 
     /// The record at `at`, for as long as nothing changes it.
+    #[inline]
     pub(crate) fn record(&self, at: Location) -> Record<'a> {
         // SAFETY: the record is alive and the lock is held; callers bound the lifetime by a borrow of the database.
         unsafe { Record::new(self.raw(at)) }
@@ -60,9 +58,11 @@ impl<'a> Core<'a> {
         access: u32,
     ) -> Location {
         let record = RawRecord::new(key, value, expiry, access, self.context.inline_limit());
-        // SAFETY: the record was just built; the lock is held.
-        unsafe { self.root.count_in(record) };
-        self.table_mut().insert(hash, record)
+        // SAFETY: the record was just built, its key was not found, and the lock is held.
+        unsafe {
+            self.root.count_in(record);
+            self.table().insert(hash, record, &self.context.hasher)
+        }
     }
 
     pub(crate) fn set_value(&self, at: Location, value: Value<'_>) {
@@ -89,7 +89,7 @@ impl<'a> Core<'a> {
             let in_place = expiry.is_some_and(|at_ms| record.overwrite_expiry(at_ms));
             let now = if in_place { record } else { record.rebuild_with_expiry(expiry) };
             self.root.count_contents_in(now);
-            self.table_mut().replace(at, now);
+            self.table().replace(at, now);
         }
     }
 
@@ -117,7 +117,7 @@ impl<'a> Core<'a> {
         unsafe {
             self.root.count_contents_out(old);
             self.root.count_contents_in(new);
-            self.table_mut().replace(at, new);
+            self.table().replace(at, new);
             old.free();
         }
     }
@@ -129,15 +129,16 @@ impl<'a> Core<'a> {
             self.root.count_contents_out(record);
             let now = record.resize(len, self.context.inline_limit());
             self.root.count_contents_in(now);
-            self.table_mut().replace(at, now);
+            self.table().replace(at, now);
             now.bytes_mut()
         }
     }
 
-    pub(crate) fn remove(&self, at: Location) -> OwnedRecord {
-        let record = self.table_mut().remove(at);
-        // SAFETY: the record is alive and was just taken out of the table, its only owner.
+    /// Takes the record at `at` out, whose hash this is.
+    pub(crate) fn remove(&self, hash: u64, at: Location) -> OwnedRecord {
+        // SAFETY: the lock is held; the record is alive and taken out of the table, its only owner.
         unsafe {
+            let record = self.table().remove(hash, at, self.root.len());
             self.root.count_out(record);
             OwnedRecord::new(record)
         }
@@ -195,7 +196,7 @@ impl<'a> Db<'a> {
     #[inline]
     pub fn entry<'e, 'k>(&'e mut self, hash: u64, key: &'k [u8]) -> Entry<'e, 'k> {
         match self.core.find(hash, key) {
-            Some(at) => Entry::Occupied(OccupiedEntry::new(self.core, at)),
+            Some(at) => Entry::Occupied(OccupiedEntry::new(self.core, hash, at)),
             None => Entry::Vacant(VacantEntry::new(self.core, hash, key)),
         }
     }
@@ -205,7 +206,7 @@ impl<'a> Db<'a> {
     #[inline]
     pub fn into_entry<'k>(self, hash: u64, key: &'k [u8]) -> Entry<'a, 'k> {
         match self.core.find(hash, key) {
-            Some(at) => Entry::Occupied(OccupiedEntry::new(self.core, at)),
+            Some(at) => Entry::Occupied(OccupiedEntry::new(self.core, hash, at)),
             None => Entry::Vacant(VacantEntry::new(self.core, hash, key)),
         }
     }
@@ -238,7 +239,7 @@ impl<'a> Db<'a> {
 
     /// Takes `key` out, to be dropped elsewhere.
     pub fn take(&mut self, hash: u64, key: &[u8]) -> Option<OwnedRecord> {
-        self.core.find(hash, key).map(|at| self.core.remove(at))
+        self.core.find(hash, key).map(|at| self.core.remove(hash, at))
     }
 
     /// Visits records in the order of their hashes from `cursor` on, at least `count` of them as long as there are
@@ -248,21 +249,35 @@ impl<'a> Db<'a> {
     /// to the table. Every record that is there during the whole of a scan is visited, and exactly once. Any value
     /// is accepted as a cursor; bits beyond the lowest [`SCAN_CURSOR_BITS`] are ignored.
     pub fn scan(&self, cursor: u64, count: usize, visit: &mut dyn FnMut(Record<'_>)) -> u64 {
-        let cursor = cursor & ((1 << SCAN_CURSOR_BITS) - 1);
-        // SAFETY: the record is alive during the call, and the database is borrowed.
-        self.core.table().scan(cursor, count, &mut |_, record| visit(unsafe { Record::new(record) }))
+        let mut position = cursor & ((1 << SCAN_CURSOR_BITS) - 1);
+        let mut visited = 0;
+        loop {
+            // SAFETY: the lock is held, see Core; the records are alive during the call.
+            position = unsafe {
+                self.core.table().walk_bucket(position, &self.core.context.hasher, &mut |found| {
+                    visited += 1;
+                    visit(Record::new(found.record));
+                })
+            };
+            if position == 0 || visited >= count {
+                return position;
+            }
+        }
     }
 
-    /// A record near the position that `rng` (64 random bits) names; every record has nearly the same chance.
+    /// A record that `rng`, 64 random bits, decides on; every record has nearly the same chance.
     #[must_use]
     pub fn random(&self, rng: u64) -> Option<Record<'_>> {
-        // SAFETY: the record is alive, and the database stays borrowed as long as the result lives.
-        self.core.table().random(rng).map(|record| unsafe { Record::new(record) })
+        if self.is_empty() {
+            return None;
+        }
+        // SAFETY: the lock is held; the record is alive as long as the database is borrowed.
+        unsafe { self.core.table().random(rng).map(|record| Record::new(record)) }
     }
 
-    /// One bounded step of the active expiry cycle: goes on where the last step ended, looks at about `max_records`
-    /// records (at least at one position), and removes those whose expiry is at or before `now_ms`, after showing
-    /// each to `on_expired`.
+    /// One bounded step of the active expiry cycle: goes on where the last step ended, looks at `max_records` records
+    /// with an expiry or passes as many buckets (a few more, as it does not stop inside one), and removes those whose
+    /// expiry is at or before `now_ms`, after showing each to `on_expired`.
     pub fn expire_step(
         &mut self,
         now_ms: i64,
@@ -274,29 +289,41 @@ impl<'a> Db<'a> {
             step.wrapped = true;
             return step;
         }
-        let mut expired: Vec<(u64, RawRecord)> = Vec::new();
-        let cursor = self.core.root.expiry_cursor();
-        let next = self.core.table().scan(cursor, max_records, &mut |hash, record| {
-            step.checked += 1;
-            // SAFETY: the record is alive and the lock is held.
-            if unsafe { record.expiry() }.is_some_and(|at| at <= now_ms) {
-                expired.push((hash, record));
+        let hasher = &self.core.context.hasher;
+        let mut position = self.core.root.expiry_cursor();
+        let mut buckets = 0;
+        loop {
+            let mut candidates = SmallVec::<[RawRecord; EXPIRY_LOOKAHEAD]>::new();
+            while candidates.len() < EXPIRY_LOOKAHEAD / 2 && !step.wrapped && buckets < max_records.max(1) {
+                let mut gather = |found: Found| candidates.extend(found.volatile.then_some(found.record));
+                // SAFETY: the lock is held, see Core.
+                position = unsafe { self.core.table().walk_bucket(position, hasher, &mut gather) };
+                buckets += 1;
+                step.wrapped = position == 0;
             }
-        });
-        for (hash, record) in expired {
-            // SAFETY: the record is still in the table, which alone frees it.
-            let (key, record) = unsafe { (record.key(), Record::new(record)) };
-            on_expired(record);
-            let at =
-                self.core.find(hash, key).expect("an expired record is in the table until it is removed");
-            drop(self.core.remove(at));
-            step.expired += 1;
+            step.checked += candidates.len();
+            for record in candidates {
+                // SAFETY: the record is in the table, which alone frees it, until it is removed here.
+                let record = unsafe { Record::new(record) };
+                if record.expire_at().is_some_and(|at| at <= now_ms) {
+                    on_expired(record);
+                    let hash = hasher.hash(record.key());
+                    let at =
+                        self.core.find(hash, record.key()).expect("an expired record is there until removed");
+                    drop(self.core.remove(hash, at));
+                    step.expired += 1;
+                }
+            }
+            if step.wrapped || step.checked >= max_records || buckets >= max_records {
+                self.core.root.set_expiry_cursor(position);
+                return step;
+            }
         }
-        self.core.root.set_expiry_cursor(next);
-        step.wrapped = next == 0;
-        step
     }
 }
+
+/// Records that the expiry cycle collects before it looks at them, so that their cache misses overlap.
+const EXPIRY_LOOKAHEAD: usize = 32;
 
 /// What one step of the active expiry cycle did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -323,10 +350,10 @@ impl DetachedDb {
     /// # Safety
     /// The shard's lock is held and nothing of the database is borrowed.
     pub(crate) unsafe fn take(root: &Root) -> Self {
-        let detached = Box::new(Root::default());
-        // SAFETY: as the caller vouches.
-        unsafe { Root::swap(root, &detached) };
-        Self { root: detached }
+        let detached = Self { root: Box::default() };
+        // SAFETY: as the caller vouches; the new root is this function's own.
+        unsafe { Root::swap(root, &detached.root) };
+        detached
     }
 
     /// Number of keys.
@@ -342,8 +369,11 @@ impl DetachedDb {
     }
 }
 
-impl Context {
-    pub(crate) fn set_inline_limit(&self, limit: usize) {
-        self.inline_limit.store(limit, Ordering::Relaxed);
+impl Drop for DetachedDb {
+    fn drop(&mut self) {
+        // Threads that prefetch may still be looking at the buckets that this database had in the keyspace.
+        let guard = crossbeam_epoch::pin();
+        // SAFETY: this is the only owner; the table gives up each record.
+        unsafe { self.root.table.drain(Some(&guard), &mut |record| record.free()) };
     }
 }

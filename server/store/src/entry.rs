@@ -16,12 +16,13 @@ pub enum Entry<'a, 'k> {
 /// An existing key.
 pub struct OccupiedEntry<'a> {
     core: Core<'a>,
+    hash: u64,
     at: Location,
 }
 
 impl<'a> OccupiedEntry<'a> {
-    pub(crate) fn new(core: Core<'a>, at: Location) -> Self {
-        Self { core, at }
+    pub(crate) fn new(core: Core<'a>, hash: u64, at: Location) -> Self {
+        Self { core, hash, at }
     }
 
     /// The record.
@@ -75,7 +76,7 @@ impl<'a> OccupiedEntry<'a> {
     /// Takes the key out, to be dropped elsewhere.
     #[must_use]
     pub fn take(self) -> OwnedRecord {
-        self.core.remove(self.at)
+        self.core.remove(self.hash, self.at)
     }
 }
 
@@ -100,6 +101,6 @@ impl<'a, 'k> VacantEntry<'a, 'k> {
     /// Inserts the key.
     pub fn insert(self, value: Value<'_>, expire_at: Option<i64>, access: u32) -> OccupiedEntry<'a> {
         let at = self.core.insert(self.hash, self.key, value, expire_at, access);
-        OccupiedEntry::new(self.core, at)
+        OccupiedEntry::new(self.core, self.hash, at)
     }
 }

@@ -42,6 +42,25 @@ pub fn hash_tag(key: &[u8]) -> &[u8] {
 /// The hash tag of `key`, if it has one.
 #[inline]
 pub(crate) fn tag_of(key: &[u8]) -> Option<&[u8]> {
+    if has_open_brace(key) { braced(key) } else { None }
+}
+
+/// Most keys have no brace: eight bytes are looked at together.
+#[inline]
+fn has_open_brace(key: &[u8]) -> bool {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGHS: u64 = 0x8080_8080_8080_8080;
+    let in_word = |bytes: [u8; 8]| {
+        let zero_where_brace = u64::from_ne_bytes(bytes) ^ (ONES * b'{' as u64);
+        zero_where_brace.wrapping_sub(ONES) & !zero_where_brace & HIGHS != 0
+    };
+    let Some(last) = key.last_chunk::<8>() else { return key.contains(&b'{') };
+    let (words, _) = key.as_chunks::<8>();
+    words.iter().any(|&word| in_word(word)) || in_word(*last)
+}
+
+#[cold]
+fn braced(key: &[u8]) -> Option<&[u8]> {
     let open = key.iter().position(|&byte| byte == b'{')?;
     let rest = &key[open + 1..];
     let close = rest.iter().position(|&byte| byte == b'}')?;
@@ -54,7 +73,7 @@ mod tests {
 
     #[test]
     fn hash_tags_follow_the_cluster_rule() {
-        let cases: [(&str, &str); 8] = [
+        let cases: [(&str, &str); 11] = [
             ("{user1000}.following", "user1000"),
             ("foo{}{bar}", "foo{}{bar}"),
             ("foo{{bar}}zap", "{bar"),
@@ -63,6 +82,9 @@ mod tests {
             ("", ""),
             ("open{only", "open{only"),
             ("}{", "}{"),
+            ("a long prefix with a {tag}", "tag"),
+            ("0123456{tag}", "tag"),
+            ("01234567{tag}9", "tag"),
         ];
         for (key, tag) in cases {
             assert_eq!(hash_tag(key.as_bytes()), tag.as_bytes(), "{key}");

@@ -2,7 +2,7 @@
 
 use core::cell::UnsafeCell;
 use core::marker::PhantomData;
-use core::sync::atomic::AtomicUsize;
+use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use std::sync::Arc;
 
 use crossbeam_epoch::Guard;
@@ -49,11 +49,66 @@ pub struct Place {
     pub shard: u32,
 }
 
+/// The first cache line is what a command on database 0 needs: the lock, the entry of the table, the figures.
+#[repr(C)]
 struct Shard<E> {
     lock: LockWord,
-    roots: Box<[Root]>,
+    first: Root,
+    /// The other databases: null until the first command uses one; then its root stays.
+    others: Box<[AtomicPtr<Root>]>,
     waiters: WaitList,
     ext: UnsafeCell<E>,
+}
+
+impl<E> Shard<E> {
+    fn new(databases: usize, ext: E) -> Self {
+        Self {
+            lock: LockWord::default(),
+            first: Root::default(),
+            others: (1..databases).map(|_| AtomicPtr::default()).collect(),
+            waiters: WaitList::default(),
+            ext: UnsafeCell::new(ext),
+        }
+    }
+
+    /// A database's root, if it was ever used.
+    #[inline]
+    fn used_root(&self, db: usize) -> Option<&Root> {
+        if db == 0 {
+            return Some(&self.first);
+        }
+        // SAFETY: a root that is there stays until the shard is dropped; Acquire finds it initialised.
+        unsafe { self.others[db - 1].load(Ordering::Acquire).as_ref() }
+    }
+
+    /// A database's root, made if need be. For the holder of the lock.
+    #[inline]
+    fn root(&self, db: usize) -> &Root {
+        self.used_root(db).unwrap_or_else(|| self.make_root(db))
+    }
+
+    #[cold]
+    fn make_root(&self, db: usize) -> &Root {
+        let root = Box::into_raw(Box::<Root>::default());
+        self.others[db - 1].store(root, Ordering::Release);
+        // SAFETY: the root was just made, and stays until the shard is dropped.
+        unsafe { &*root }
+    }
+
+    fn used_roots(&self) -> impl Iterator<Item = &Root> {
+        (0..=self.others.len()).filter_map(|db| self.used_root(db))
+    }
+}
+
+impl<E> Drop for Shard<E> {
+    fn drop(&mut self) {
+        for root in &mut self.others {
+            if !root.get_mut().is_null() {
+                // SAFETY: the pointer came from Box::into_raw, and nobody uses the shard any more.
+                drop(unsafe { Box::from_raw(*root.get_mut()) });
+            }
+        }
+    }
 }
 
 /// All databases, divided into shards. `E` is the owner's own state in each shard, under the shard's lock.
@@ -80,14 +135,7 @@ impl<E> Keyspace<E> {
             "shards: a power of two up to {MAX_SHARDS}"
         );
         assert!(databases > 0, "there is at least one database");
-        let shard = |index| {
-            CachePadded::new(Shard {
-                lock: LockWord::default(),
-                roots: (0..databases).map(|_| Root::default()).collect(),
-                waiters: WaitList::default(),
-                ext: UnsafeCell::new(make_ext(index)),
-            })
-        };
+        let shard = |index| CachePadded::new(Shard::new(databases, make_ext(index)));
         Self {
             shards: (0..shards).map(shard).collect(),
             context: Context { hasher: KeyHasher::new(seed), inline_limit: AtomicUsize::new(inline_limit) },
@@ -129,11 +177,19 @@ impl<E> Keyspace<E> {
 
     /// Starts loading the bucket of a key. Needs no lock; a hint, without effect on the result of anything.
     #[inline]
-    pub fn prefetch_bucket(&self, _db: usize, _place: Place, _guard: &Guard) {}
+    pub fn prefetch_bucket(&self, db: usize, place: Place, guard: &Guard) {
+        if let Some(root) = self.shard(place.shard).used_root(db) {
+            root.table.prefetch_bucket(place.hash, guard);
+        }
+    }
 
     /// Starts loading the record of a key, once its bucket has been prefetched. Needs no lock; a hint.
     #[inline]
-    pub fn prefetch_record(&self, _db: usize, _place: Place, _guard: &Guard) {}
+    pub fn prefetch_record(&self, db: usize, place: Place, guard: &Guard) {
+        if let Some(root) = self.shard(place.shard).used_root(db) {
+            root.table.prefetch_record(place.hash, guard);
+        }
+    }
 
     /// Locks a shard if it is free now.
     #[inline]
@@ -167,14 +223,14 @@ impl<E> Keyspace<E> {
     /// threads write, this is a sum of the shards at slightly different times.
     #[must_use]
     pub fn len(&self, db: usize) -> usize {
-        self.shards.iter().map(|shard| shard.roots[db].len()).sum()
+        self.shards.iter().filter_map(|shard| shard.used_root(db)).map(Root::len).sum()
     }
 
     /// Expiry figures of a database; as exact as [`Keyspace::len`].
     #[must_use]
     pub fn expires(&self, db: usize) -> Expires {
         let mut sum = Expires::default();
-        self.shards.iter().for_each(|shard| sum.add(shard.roots[db].expires()));
+        self.shards.iter().filter_map(|shard| shard.used_root(db)).for_each(|root| sum.add(root.expires()));
         sum
     }
 
@@ -187,7 +243,7 @@ impl<E> Keyspace<E> {
     /// Bytes that the records and tables of all databases take; as exact as [`Keyspace::len`].
     #[must_use]
     pub fn used_memory(&self) -> usize {
-        self.shards.iter().flat_map(|shard| &shard.roots).map(Root::memory).sum()
+        self.shards.iter().flat_map(|shard| shard.used_roots()).map(Root::memory).sum()
     }
 
     /// How often locks were contended.
@@ -230,7 +286,7 @@ impl<E> ShardGuard<'_, E> {
     #[inline]
     pub fn db(&mut self, db: usize) -> Db<'_> {
         // SAFETY: the lock is held, and the result borrows the guard mutably.
-        Db::new(unsafe { Core::new(&self.shard.roots[db], &self.keyspace.context) })
+        Db::new(unsafe { Core::new(self.shard.root(db), &self.keyspace.context) })
     }
 
     /// The owner's state of this shard.
@@ -242,7 +298,7 @@ impl<E> ShardGuard<'_, E> {
     /// Both at once.
     pub fn db_and_ext(&mut self, db: usize) -> (Db<'_>, &mut E) {
         // SAFETY: the lock is held, the results borrow the guard mutably, and they are disjoint.
-        let core = unsafe { Core::new(&self.shard.roots[db], &self.keyspace.context) };
+        let core = unsafe { Core::new(self.shard.root(db), &self.keyspace.context) };
         // SAFETY: as above.
         (Db::new(core), unsafe { &mut *self.shard.ext.get() })
     }
@@ -251,7 +307,7 @@ impl<E> ShardGuard<'_, E> {
     pub fn swap_databases(&mut self, a: usize, b: usize) {
         if a != b {
             // SAFETY: the lock is held and nothing is borrowed, as the guard is borrowed mutably.
-            unsafe { Root::swap(&self.shard.roots[a], &self.shard.roots[b]) };
+            unsafe { Root::swap(self.shard.root(a), self.shard.root(b)) };
         }
     }
 
@@ -259,7 +315,7 @@ impl<E> ShardGuard<'_, E> {
     #[must_use]
     pub fn take_database(&mut self, db: usize) -> DetachedDb {
         // SAFETY: the lock is held and nothing is borrowed, as the guard is borrowed mutably.
-        unsafe { DetachedDb::take(&self.shard.roots[db]) }
+        unsafe { DetachedDb::take(self.shard.root(db)) }
     }
 }
 

@@ -3,7 +3,6 @@
 //! The figures are atomics that only the holder of the shard's lock writes, with plain loads and stores, and that
 //! anybody reads.
 
-use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use crate::hash::KeyHasher;
@@ -18,6 +17,10 @@ pub(crate) struct Context {
 }
 
 impl Context {
+    pub(crate) fn set_inline_limit(&self, limit: usize) {
+        self.inline_limit.store(limit, Relaxed);
+    }
+
     #[inline]
     pub(crate) fn inline_limit(&self) -> usize {
         self.inline_limit.load(Relaxed)
@@ -25,9 +28,12 @@ impl Context {
 }
 
 /// See the module.
+///
+/// The size is chosen: with the lock's word in front it is one cache line.
 #[derive(Default)]
+#[repr(C)]
 pub(crate) struct Root {
-    pub(crate) table: UnsafeCell<Table>,
+    pub(crate) table: Table,
     len: AtomicUsize,
     expires: AtomicUsize,
     /// Sum of the expiry times, in units of [`EXPIRY_UNIT_MS`], modulo 2^64.
@@ -73,8 +79,9 @@ impl Root {
         Expires { count: self.expires.load(Relaxed), sum: self.expiry_sum.load(Relaxed) }
     }
 
+    /// Bytes of records, blobs and the table.
     pub(crate) fn memory(&self) -> usize {
-        self.memory.load(Relaxed)
+        self.memory.load(Relaxed) + self.table.memory()
     }
 
     pub(crate) fn expiry_cursor(&self) -> u64 {
@@ -142,8 +149,7 @@ impl Root {
     /// # Safety
     /// The locks of both are held, and nothing of them is borrowed.
     pub(crate) unsafe fn swap(a: &Root, b: &Root) {
-        // SAFETY: as the caller vouches; two roots are never the same cell when they are two databases.
-        unsafe { core::ptr::swap(a.table.get(), b.table.get()) };
+        a.table.swap(&b.table);
         for (x, y) in [(&a.len, &b.len), (&a.expires, &b.expires), (&a.memory, &b.memory)] {
             x.store(y.swap(x.load(Relaxed), Relaxed), Relaxed);
         }
@@ -154,7 +160,8 @@ impl Root {
 
 impl Drop for Root {
     fn drop(&mut self) {
-        // SAFETY: the table gives up each record, which nobody else refers to.
-        self.table.get_mut().drain(&mut |record| unsafe { record.free() });
+        // SAFETY: the root is exclusively borrowed, so that nobody is in the table, not even a reader without the
+        // lock; the table gives up each record, which nobody else refers to.
+        unsafe { self.table.drain(None, &mut |record| record.free()) };
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use boxcar_store::{
-    Db, Encoding, Entry, Keyspace, KeyspaceOptions, Place, SCAN_CURSOR_BITS, Value, parse_integer,
+    Db, DetachedDb, Encoding, Entry, Keyspace, KeyspaceOptions, Place, SCAN_CURSOR_BITS, Value, parse_integer,
 };
 use proptest::prelude::*;
 

@@ -128,7 +128,9 @@ impl Pattern {
             },
             (Self::Simple(t), Value::Simple(v)) | (Self::Error(t), Value::Error(v)) => t.matches(v, captured),
             (Self::Integer(low, high), Value::Integer(n)) => (low..=high).contains(&n),
-            (Self::IntegerOf(name), Value::Integer(n)) => captured.get(name) == Some(&n.to_string().into_bytes()),
+            (Self::IntegerOf(name), Value::Integer(n)) => {
+                captured.get(name) == Some(&n.to_string().into_bytes())
+            }
             (Self::Bulk(t), _) => bulk(t, captured),
             (Self::Verbatim(_, t) | Self::Double(t) | Self::BigNumber(t), _) if protocol == 2 => {
                 bulk(t, captured)
@@ -340,7 +342,11 @@ impl<'a> Source<'a> {
     fn integer(&mut self) -> Result<Pattern, String> {
         if self.take("${") {
             let name = self.word();
-            return if self.take("}") { Ok(Pattern::IntegerOf(name)) } else { Err("`${` is not closed".to_owned()) };
+            return if self.take("}") {
+                Ok(Pattern::IntegerOf(name))
+            } else {
+                Err("`${` is not closed".to_owned())
+            };
         }
         let word = self.word();
         if word == "*" {

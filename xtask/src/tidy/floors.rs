@@ -9,6 +9,7 @@ const FLOORS: &[&str] = &[
     "config",
     "acl",
     "observability",
+    "clients",
     "commands",
     "shard",
     "persistence",

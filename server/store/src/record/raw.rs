@@ -52,7 +52,16 @@ impl<'a> Payload<'a> {
 }
 
 impl RawRecord {
-    fn as_ptr(self) -> *mut u64 {
+    /// # Safety
+    /// The pointer came from [`RawRecord::as_ptr`].
+    #[inline]
+    pub(crate) unsafe fn from_ptr_unchecked(ptr: *mut u64) -> Self {
+        // SAFETY: as_ptr gives no null.
+        Self(unsafe { NonNull::new_unchecked(ptr) })
+    }
+
+    #[inline]
+    pub(crate) fn as_ptr(self) -> *mut u64 {
         self.0.as_ptr()
     }
 
@@ -138,6 +147,24 @@ impl RawRecord {
             let header = self.header();
             let bytes = self.0.byte_add(header.key_offset()).cast::<u8>();
             core::slice::from_raw_parts(bytes.as_ptr(), self.key_len(header))
+        }
+    }
+
+    /// Whether this is the record's key.
+    ///
+    /// # Safety
+    /// See the type.
+    #[inline]
+    pub(crate) unsafe fn has_key(self, key: &[u8]) -> bool {
+        // SAFETY: as the caller vouches; the borrows end here.
+        unsafe {
+            let header = self.header();
+            if header.has(LONG_KEY) {
+                return self.key() == key;
+            }
+            let bytes = self.0.byte_add(header.key_offset()).cast::<u8>();
+            header.short_key_len() == key.len()
+                && same_bytes(core::slice::from_raw_parts(bytes.as_ptr(), key.len()), key)
         }
     }
 
@@ -416,4 +443,18 @@ fn grown_capacity(old: usize, len: usize) -> usize {
     }
     let slack = if len < DOUBLING_LIMIT { len } else { len / 4 };
     len.saturating_add(slack)
+}
+
+/// Equality of two keys of the same length. Those of 8 to 16 bytes, the usual ones, are compared as two overlapping
+/// words, which is several times faster than a call of the C library's comparison.
+#[inline]
+fn same_bytes(a: &[u8], b: &[u8]) -> bool {
+    if a.len() <= 16
+        && let (Some(a_first), Some(b_first)) = (a.first_chunk::<8>(), b.first_chunk::<8>())
+        && let (Some(a_last), Some(b_last)) = (a.last_chunk::<8>(), b.last_chunk::<8>())
+    {
+        let word = |bytes: &[u8; 8]| u64::from_ne_bytes(*bytes);
+        return (word(a_first) ^ word(b_first)) | (word(a_last) ^ word(b_last)) == 0;
+    }
+    a == b
 }
