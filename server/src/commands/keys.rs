@@ -263,7 +263,7 @@ impl<'k> Keys<'k> {
 
     /// The access clock of a key that is made now.
     #[inline]
-    pub fn new_key_clock(&self) -> u32 {
+    pub fn access_clock(&self) -> u32 {
         self.access.new_key(self.now_ms)
     }
 

@@ -11,6 +11,8 @@ pub mod keyspace;
 pub mod object;
 pub mod transfer;
 pub mod walk;
+#[cfg(test)]
+mod tests;
 
 use super::row::{Argument, Categories, Command, Group, Locks};
 

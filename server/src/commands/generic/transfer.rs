@@ -110,7 +110,7 @@ fn copy(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     if to_db == cx.keys.db && from == to {
         return Err(SAME_OBJECT);
     }
-    let clock = cx.keys.new_key_clock();
+    let clock = cx.keys.access_clock();
     let mut bytes = Vec::new();
     let Some(source) = cx.keys.read(from).map(|record| Content::of(record).copied_to(&mut bytes, clock)) else {
         cx.reply.integer(0);

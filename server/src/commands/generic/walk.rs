@@ -43,7 +43,7 @@ pub const COMMANDS: &[Command] = &[
         complexity: "O(1) for every call. O(N) for a complete iteration, including enough command calls for the cursor \
             to return back to 0. N is the number of elements inside the collection.",
         summary: "Walks over the keys of a database, some with each call.",
-        tips: &["nondeterministic_output", "request_policy:special"],
+        tips: &["nondeterministic_output", "request_policy:special", "response_policy:special"],
         arguments: &[
             Argument::new("cursor", "integer"),
             Argument::new("pattern", "pattern").after("MATCH").optional(),
@@ -59,7 +59,7 @@ pub const COMMANDS: &[Command] = &[
         flags: Flags::READONLY,
         locks: Locks::Steps,
         summary: "Returns a random key.",
-        tips: &["request_policy:all_shards", "nondeterministic_output"],
+        tips: &["request_policy:all_shards", "response_policy:special", "nondeterministic_output"],
         handler: randomkey,
         ..ROW
     },

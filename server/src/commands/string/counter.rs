@@ -76,7 +76,7 @@ fn decrby(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
 }
 
 fn add(cx: &mut Cx<'_, '_>, key: &[u8], increment: i64) -> CommandResult {
-    let clock = cx.keys.new_key_clock();
+    let clock = cx.keys.access_clock();
     let sum = match cx.keys.write(key) {
         Entry::Occupied(mut entry) => {
             let number = match string_value(entry.record())? {
@@ -99,7 +99,7 @@ fn add(cx: &mut Cx<'_, '_>, key: &[u8], increment: i64) -> CommandResult {
 
 fn incrbyfloat(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     let key = args.at(1);
-    let clock = cx.keys.new_key_clock();
+    let clock = cx.keys.access_clock();
     let entry = cx.keys.write(key);
     let number = match &entry {
         Entry::Occupied(entry) => {

@@ -38,7 +38,7 @@ pub const COMMANDS: &[Command] = &[
 
 fn append(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     let (key, tail) = (args.at(1), args.at(2));
-    let clock = cx.keys.new_key_clock();
+    let clock = cx.keys.access_clock();
     let total = match cx.keys.write(key) {
         Entry::Occupied(mut entry) => {
             let len = string_value(entry.record())?.len();
@@ -60,7 +60,7 @@ fn setrange(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     let (key, piece) = (args.at(1), args.at(3));
     let offset = usize::try_from(args.integer(2)?);
     let offset = offset.map_err(|_| const { Error::text("ERR offset is out of range") })?;
-    let clock = cx.keys.new_key_clock();
+    let clock = cx.keys.access_clock();
     let entry = cx.keys.write(key);
     let len = match &entry {
         Entry::Occupied(entry) => string_value(entry.record())?.len(),

@@ -226,3 +226,115 @@ fn shift_right_rounding(integer: &BigUint, bits: u64, inexact: bool) -> BigUint 
     }
     quotient
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn sum(a: &str, b: &str) -> String {
+        let [a, b] = [a, b].map(|text| Extended::parse(text.as_bytes()).expect("a number"));
+        a.add(b).expect("a finite sum").to_text()
+    }
+
+    /// The sums are those that redis-server on x86-64 replies.
+    #[test]
+    fn sums_are_those_of_the_hardware() {
+        for (a, b, expected) in SUMS {
+            assert_eq!(sum(a, b), *expected, "{a} + {b}");
+        }
+    }
+
+    #[test]
+    fn texts_are_read_as_strtold_reads_them() {
+        for (text, value) in [
+            ("1", "1"),
+            ("+1.5", "1.5"),
+            (".5", "0.5"),
+            ("5.", "5"),
+            ("-0", "0"),
+            ("1E3", "1000"),
+            ("1e+3", "1000"),
+            ("125e-3", "0.125"),
+            ("0x10", "16"),
+            ("0X1.8p1", "3"),
+            ("0x.8", "0.5"),
+            ("-0x1P-1", "-0.5"),
+            ("0e99999999999999999999", "0"),
+            ("1e-4950", "0"),
+            ("-1e-30", "0"),
+        ] {
+            assert_eq!(sum(text, "0"), value, "{text}");
+        }
+        let refused = [
+            "", " 1", "1 ", "-", ".", "e5", "1e", "1e+", "0x", "0x1p", "1.2.3", "1,5", "nan", "-nan", "infin", "1e4933",
+            "1e-4952", "0x1p16384", "0x1p-16446", "1e99999999999999999999", "--1", "1\0",
+        ];
+        for text in refused {
+            assert_eq!(Extended::parse(text.as_bytes()), None, "{text:?}");
+        }
+        assert_eq!(Extended::parse(b"-inf"), Some(Extended::Infinite { negative: true }));
+        assert_eq!(Extended::parse(&[b'1'; TEXT_MAX]), None);
+    }
+
+    #[test]
+    fn the_ends_of_the_range() {
+        // The largest number, and half the distance to the next power of two, which is too much.
+        let largest = Extended::Finite { negative: false, mantissa: u64::MAX, exponent: MAX_EXPONENT };
+        assert_eq!(Extended::parse(b"0xffffffffffffffffp16320"), Some(largest));
+        assert_eq!(Extended::parse(b"0xffffffffffffffff7p16316"), Some(largest));
+        assert_eq!(Extended::parse(b"0xffffffffffffffff8p16316"), None);
+        assert_eq!(largest.add(largest), None);
+        assert_eq!(Extended::Infinite { negative: false }.add(largest), None);
+        // The smallest number; half of it is a tie that goes to zero.
+        let smallest = Extended::Finite { negative: false, mantissa: 1, exponent: MIN_EXPONENT };
+        assert_eq!(Extended::parse(b"0x1p-16445"), Some(smallest));
+        assert_eq!(Extended::parse(b"0x1.8p-16446"), Some(smallest));
+        assert_eq!(Extended::parse(b"3.6451995318824746025e-4951"), Some(smallest));
+        assert_eq!(sum("1e4932", "-1e4932"), "0");
+        assert_eq!(sum("1e4932", "0").len(), 4933);
+    }
+
+    #[test]
+    fn ties_go_to_the_even_neighbour() {
+        // 2^64 and 2^64 + 2 are neighbours.
+        assert_eq!(sum("18446744073709551616", "1"), "18446744073709551616");
+        assert_eq!(sum("18446744073709551618", "1"), "18446744073709551620");
+        assert_eq!(sum("18446744073709551617", "0"), "18446744073709551616");
+        assert_eq!(sum("18446744073709551617.00000000000000000001", "0"), "18446744073709551618");
+    }
+
+    const SUMS: &[(&str, &str, &str)] = &[
+        ("10.5", "0.1", "10.6"),
+        ("0.1", "0.2", "0.3"),
+        ("3.0e3", "200", "3200"),
+        ("1234567.1", "0", "1234567.10000000000002274"),
+        ("5.0e3", "2.0e2", "5200"),
+        ("1", "1e-17", "1.00000000000000001"),
+        ("1", "1e-18", "1"),
+        ("0.000000000000000005", "0", "0"),
+        ("0.000000000000000015", "0", "0.00000000000000002"),
+        ("99999999999999999999", "1", "100000000000000000000"),
+        ("1e30", "1", "1000000000000000000024696061952"),
+        ("-10.6", "0.1", "-10.5"),
+        ("123456789.987654321", "0.000000001", "123456789.98765432199434144"),
+        ("1e-5", "1e-5", "0.00002"),
+        ("3.14159265358979323846", "2.71828182845904523536", "5.85987448204883847"),
+        ("9007199254740993", "0.5", "9007199254740993.5"),
+        ("0.3", "-0.1", "0.2"),
+        ("-0.1", "0.1", "0"),
+        ("0x1.921fb54442d1846ap1", "0", "3.14159265358979324"),
+        ("2.45803389779e+16", "5.9038713113139331e+19", "59063293452117231000"),
+        ("-94198954", "2.97949e+21", "2979489999999905800960"),
+        ("-7.7358807e+08", "-0.0002384841659104697319", "-773588070.00023848417913541"),
+        ("-5.013386e+16", "-0.0183697890051", "-50133860000000000.01953125"),
+        ("-6.81e+18", "-7224651632021.94", "-6810007224651632022"),
+        ("-7e-07", "-0.581087", "-0.5810877"),
+        ("744.81553087", "9.22956e+10", "92295600744.81553086638450623"),
+        ("-6.366627e+15", "9.331286246344e+21", "9331279879717000000000"),
+        ("-40242.220429226", "-0.00668087886", "-40242.2271101048599995"),
+        ("-869.72057324864749717", "1.7228251701e+12", "1722825169230.2794266939163208"),
+        ("-86795.50989", "-385.096", "-87180.60588999999999515"),
+        ("-3.75632e+14", "-8.85998140928e-07", "-375632000000000"),
+    ];
+}

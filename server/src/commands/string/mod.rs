@@ -14,6 +14,8 @@ pub mod get;
 pub mod lcs;
 mod options;
 pub mod set;
+#[cfg(test)]
+mod tests;
 
 use super::row::{Argument, Categories, Command, Group, Locks};
 use super::{Error, Server};

@@ -8,7 +8,7 @@ use boxcar_store::{Entry, Value};
 
 const OW_UPDATE: KeyFlags = KeyFlags::OW.union(KeyFlags::UPDATE);
 const OW_INSERT: KeyFlags = KeyFlags::OW.union(KeyFlags::INSERT);
-const PAIRS: &[Argument] = &[Argument::block("key_value", &[KEY, VALUE]).multiple()];
+const PAIRS: &[Argument] = &[Argument::block("data", &[KEY, VALUE]).multiple()];
 
 /// These commands' rows.
 pub const COMMANDS: &[Command] = &[
@@ -163,7 +163,7 @@ fn set_with_options(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
 
 fn setnx(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     let key = args.at(1);
-    let clock = cx.keys.new_key_clock();
+    let clock = cx.keys.access_clock();
     let Entry::Vacant(entry) = cx.keys.write(key) else {
         cx.reply.integer(0);
         return Ok(());

@@ -43,7 +43,7 @@ pub const COMMANDS: &[Command] = &[Command {
 
 /// The command of this full name (`get`, `client|list`), in any case. A name with a bar needs a command that has
 /// subcommands.
-fn find<'t>(table: &'t Table, name: &[u8]) -> Option<&'t Entry> {
+pub(super) fn find<'t>(table: &'t Table, name: &[u8]) -> Option<&'t Entry> {
     let mut parts = name.splitn(2, |byte| *byte == b'|');
     let entry = table.find(parts.next()?)?;
     match parts.next() {
