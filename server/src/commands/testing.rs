@@ -57,7 +57,8 @@ impl Fixture {
             config_file: None,
         };
         let table = Table::new(&[]).expect("the register is sound");
-        let server = Server::new(Arc::new(Config::default()), keyspace, table, identity, super::INFO_SECTIONS);
+        let server =
+            Server::new(Arc::new(Config::default()), keyspace, table, identity, super::INFO_SECTIONS);
         let stats = server.stats.register("test");
         let driver = Driver::open(Backend::Epoll, &DriverOptions::default()).expect("epoll is always there");
         let inbox = Arc::new(Inbox::new(driver.doorbell()));

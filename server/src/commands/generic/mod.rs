@@ -9,10 +9,10 @@
 pub mod expiry;
 pub mod keyspace;
 pub mod object;
-pub mod transfer;
-pub mod walk;
 #[cfg(test)]
 mod tests;
+pub mod transfer;
+pub mod walk;
 
 use super::row::{Argument, Categories, Command, Group, Locks};
 

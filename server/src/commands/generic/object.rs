@@ -5,8 +5,6 @@ use crate::commands::access::{AccessClock, idle_seconds};
 use crate::commands::help::help;
 use crate::commands::row::{Command, Flags, KeyFlags, KeySpec, Locks};
 use crate::commands::{Args, Categories, CommandResult, Cx, Error};
-use crate::config::choices::MaxmemoryPolicy;
-use crate::config::{Config, rows};
 use boxcar_store::Value;
 
 const SUBCOMMAND: Command = Command {
@@ -116,18 +114,10 @@ fn idletime(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
 }
 
 fn refcount(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
-    let share = shares_integers(&cx.server.config);
     match cx.keys.inspect(args.at(2)).map(|record| record.value()) {
-        Some(Value::Integer(0..SHARED_INTEGERS)) if share => cx.reply.integer(i32::MAX.into()),
+        Some(Value::Integer(0..SHARED_INTEGERS)) => cx.reply.integer(i32::MAX.into()),
         Some(_) => cx.reply.integer(1),
         None => cx.reply.null(),
     }
     Ok(())
-}
-
-/// Whether Redis would share small integers: not when eviction needs an access clock for each key of its own.
-fn shares_integers(config: &Config) -> bool {
-    use MaxmemoryPolicy::{AllkeysLfu, AllkeysLru, VolatileLfu, VolatileLru};
-    let policy = config.choice(rows::MAXMEMORY_POLICY);
-    config.bytes(rows::MAXMEMORY) == 0 || !matches!(policy, AllkeysLfu | AllkeysLru | VolatileLfu | VolatileLru)
 }

@@ -112,7 +112,8 @@ fn copy(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     }
     let clock = cx.keys.access_clock();
     let mut bytes = Vec::new();
-    let Some(source) = cx.keys.read(from).map(|record| Content::of(record).copied_to(&mut bytes, clock)) else {
+    let Some(source) = cx.keys.read(from).map(|record| Content::of(record).copied_to(&mut bytes, clock))
+    else {
         cx.reply.integer(0);
         return Ok(());
     };

@@ -99,7 +99,8 @@ impl Position {
 
     /// The position a client's cursor means; `None` for one that is behind the last shard.
     fn from_cursor(cursor: u64, shards: usize) -> Option<Self> {
-        let shard = u32::try_from(cursor >> SCAN_CURSOR_BITS).ok().filter(|&shard| (shard as usize) < shards)?;
+        let shard =
+            u32::try_from(cursor >> SCAN_CURSOR_BITS).ok().filter(|&shard| (shard as usize) < shards)?;
         Some(Self { shard, within: cursor & ((1 << SCAN_CURSOR_BITS) - 1) })
     }
 

@@ -111,7 +111,11 @@ enum Exact {
     /// Its exponent alone says that it is too large or too small.
     OutOfRange,
     /// `integer * 2^exponent`, and a bit more when `inexact`.
-    Number { integer: BigUint, exponent: i64, inexact: bool },
+    Number {
+        integer: BigUint,
+        exponent: i64,
+        inexact: bool,
+    },
 }
 
 /// Digits with at most one point among them, and what follows them.
@@ -267,8 +271,28 @@ mod tests {
             assert_eq!(sum(text, "0"), value, "{text}");
         }
         let refused = [
-            "", " 1", "1 ", "-", ".", "e5", "1e", "1e+", "0x", "0x1p", "1.2.3", "1,5", "nan", "-nan", "infin", "1e4933",
-            "1e-4952", "0x1p16384", "0x1p-16446", "1e99999999999999999999", "--1", "1\0",
+            "",
+            " 1",
+            "1 ",
+            "-",
+            ".",
+            "e5",
+            "1e",
+            "1e+",
+            "0x",
+            "0x1p",
+            "1.2.3",
+            "1,5",
+            "nan",
+            "-nan",
+            "infin",
+            "1e4933",
+            "1e-4952",
+            "0x1p16384",
+            "0x1p-16446",
+            "1e99999999999999999999",
+            "--1",
+            "1\0",
         ];
         for text in refused {
             assert_eq!(Extended::parse(text.as_bytes()), None, "{text:?}");

@@ -167,7 +167,8 @@ fn part(bytes: &[u8], start: i64, end: i64) -> &[u8] {
         return b"";
     }
     let len = bytes.len() as i64;
-    let from_start = |position: i64| if position < 0 { position.saturating_add(len).max(0) } else { position };
+    let from_start =
+        |position: i64| if position < 0 { position.saturating_add(len).max(0) } else { position };
     let (start, end) = (from_start(start), from_start(end).min(len - 1));
     if start > end { b"" } else { &bytes[start as usize..=end as usize] }
 }

@@ -1,7 +1,7 @@
 //! LCS: the longest common subsequence of two strings, by the table of all pairs of prefixes.
 
 use super::{ROW, string_value};
-use crate::commands::row::{Argument, Command, Flags, Find, KeyFlags, KeySpec, Begin};
+use crate::commands::row::{Argument, Begin, Command, Find, Flags, KeyFlags, KeySpec};
 use crate::commands::{Args, CommandResult, Cx, Error};
 use crate::config::rows;
 use boxcar_resp::Reply;
@@ -39,7 +39,10 @@ enum Wanted {
     /// LEN
     Length,
     /// IDX
-    Ranges { min_len: u64, with_len: bool },
+    Ranges {
+        min_len: u64,
+        with_len: bool,
+    },
 }
 
 fn lcs(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
@@ -133,8 +136,11 @@ impl Table {
             let above = cells.len() - width;
             cells.push(0);
             for (j, &other) in b.iter().enumerate() {
-                let longest =
-                    if byte == other { cells[above + j] + 1 } else { cells[above + j + 1].max(cells[cells.len() - 1]) };
+                let longest = if byte == other {
+                    cells[above + j] + 1
+                } else {
+                    cells[above + j + 1].max(cells[cells.len() - 1])
+                };
                 cells.push(longest);
             }
         }
@@ -173,7 +179,9 @@ impl Table {
     fn matches(&self, a: &[u8], b: &[u8]) -> Vec<Match> {
         let mut matches: Vec<Match> = Vec::new();
         self.walk(a, b, |i, j| match matches.last_mut() {
-            Some(last) if last.a == i + 1 && last.b == j + 1 => *last = Match { a: i, b: j, len: last.len + 1 },
+            Some(last) if last.a == i + 1 && last.b == j + 1 => {
+                *last = Match { a: i, b: j, len: last.len + 1 }
+            }
             _ => matches.push(Match { a: i, b: j, len: 1 }),
         });
         matches

@@ -28,12 +28,8 @@ pub const COMMANDS: &[&[Command]] =
     &[get::COMMANDS, set::COMMANDS, counter::COMMANDS, edit::COMMANDS, lcs::COMMANDS];
 
 /// What the rows have in common.
-const ROW: Command = Command {
-    group: Group::String,
-    categories: Categories::STRING,
-    locks: Locks::Keys,
-    ..Command::DEFAULT
-};
+const ROW: Command =
+    Command { group: Group::String, categories: Categories::STRING, locks: Locks::Keys, ..Command::DEFAULT };
 
 const KEY: Argument = Argument::new("key", "key");
 const VALUE: Argument = Argument::new("value", "string");

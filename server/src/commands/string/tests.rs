@@ -76,7 +76,7 @@ fn set_with_expiry() {
         ("ex 10 EX 20", 20_000),
         ("EXAT 1700000100", 100_000),
         ("PXAT 1700000000001", 1),
-        ("PX 9223370336854775807", 9_223_370_336_854_775_807),
+        ("PX 9223370336854775807", 9_223_370_336_854_775_807_i64),
     ] {
         server.check(&format!("SET key value {option}"), "+OK");
         server.check("PTTL key", &format!(":{left_ms}"));
@@ -89,13 +89,21 @@ fn set_with_expiry() {
     server.check("PTTL key", ":-1");
     server.check("SET new value KEEPTTL", "+OK");
     server.check("PTTL new", ":-1");
-    for option in ["EX", "EX 1 PX 1", "EX 1 EXAT 1", "PX 1 PXAT 1", "KEEPTTL EX 1", "EX 1 KEEPTTL", "EX 1 EX"] {
+    for option in ["EX", "EX 1 PX 1", "EX 1 EXAT 1", "PX 1 PXAT 1", "KEEPTTL EX 1", "EX 1 KEEPTTL", "EX 1 EX"]
+    {
         server.check(&format!("SET key value {option}"), SYNTAX);
     }
     for option in ["EX x", "PX 1.5", "EXAT ''", "PX 9223372036854775808"] {
         server.check(&format!("SET key value {option}"), NOT_INTEGER);
     }
-    let too_much = ["EX 0", "PX -1", "EX 9223372036854776", "PX 9223370336854775808", "EXAT -5", "EX -9223372036854775808"];
+    let too_much = [
+        "EX 0",
+        "PX -1",
+        "EX 9223372036854776",
+        "PX 9223370336854775808",
+        "EXAT -5",
+        "EX -9223372036854775808",
+    ];
     for option in too_much {
         server.check(&format!("SET key value {option}"), "-ERR invalid expire time in 'set' command");
     }
