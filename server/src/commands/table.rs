@@ -17,6 +17,8 @@ pub struct Entry {
     pub subcommands: Vec<u16>,
     /// Id of the container, for a subcommand.
     pub parent: Option<u16>,
+    /// Whether it can be called: `rename-command` may have removed it.
+    callable: bool,
     /// The position of the only key when the command has exactly one key at a fixed place, else 0.
     pub single_key: usize,
 }
@@ -66,7 +68,7 @@ impl Table {
             long: HashMap::new(),
         };
         let mut names: Vec<(String, u16)> = Vec::new();
-        for command in FAMILIES.iter().copied().flatten() {
+        for command in FAMILIES.iter().copied().flatten().copied().flatten() {
             let id = table.push(command, command.name.to_owned(), None);
             names.push((command.name.to_owned(), id));
             for subcommand in command.subcommands {
@@ -98,11 +100,12 @@ impl Table {
     fn push(&mut self, command: &'static Command, name: String, parent: Option<u16>) -> u16 {
         let id = u16::try_from(self.entries.len()).expect("fewer than 65,536 commands");
         let single_key = single_key(command);
-        self.entries.push(Entry { id, command, name, subcommands: Vec::new(), parent, single_key });
+        self.entries.push(Entry { id, command, name, subcommands: Vec::new(), parent, callable: false, single_key });
         id
     }
 
     fn bind(&mut self, name: &[u8], id: u16) {
+        self.entries[usize::from(id)].callable = true;
         match pack(name) {
             Some(packed) => {
                 let mut slot = slot_of(packed);
@@ -160,6 +163,11 @@ impl Table {
     #[inline]
     pub fn entry(&self, id: u16) -> &Entry {
         &self.entries[usize::from(id)]
+    }
+
+    /// The top-level commands that can be called, in the register's order.
+    pub fn callable(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().filter(|entry| entry.parent.is_none() && entry.callable)
     }
 
     /// All entries, subcommands after their container.
@@ -273,6 +281,8 @@ mod tests {
         assert!(table.find(b"get").is_none());
         assert_eq!(table.find(b"FETCH").unwrap().command.name, "get");
         assert!(table.find(b"set").is_none());
+        assert!(!table.callable().any(|entry| entry.name == "set"));
+        assert!(table.callable().any(|entry| entry.name == "get"));
         assert!(Table::new(&[rename("nosuch", "x")]).is_err());
         assert!(Table::new(&[rename("get", "set")]).is_err());
     }
