@@ -208,7 +208,7 @@ fn new_server(config: &Arc<Config>) -> Result<Server, StartError> {
         executable: std::env::current_exe().unwrap_or_default(),
         config_file: config.file().map(PathBuf::from),
     };
-    let server = Server::new(Arc::clone(config), keyspace, table, identity, Vec::new());
+    let server = Server::new(Arc::clone(config), keyspace, table, identity, crate::commands::INFO_SECTIONS);
     server.access.set_password(config.text(rows::REQUIREPASS).as_bytes());
     Ok(server)
 }

@@ -220,13 +220,13 @@ fn pack(name: &[u8]) -> Option<u128> {
             1..=3 => {
                 let (first, middle, last) = (bytes[0], bytes[bytes.len() / 2], bytes[bytes.len() - 1]);
                 u64::from(first)
-                    | u64::from(middle) << (8 * (bytes.len() as u64 / 2))
-                    | u64::from(last) << (8 * (bytes.len() as u64 - 1))
+                    | u64::from(middle) << (8 * (bytes.len() / 2))
+                    | u64::from(last) << (8 * (bytes.len() - 1))
             }
             4..=7 => {
                 let low = u32::from_le_bytes(bytes[..4].try_into().expect("four bytes"));
                 let high = u32::from_le_bytes(bytes[bytes.len() - 4..].try_into().expect("four bytes"));
-                u64::from(low) | (u64::from(high) << (8 * (bytes.len() as u64 - 4)))
+                u64::from(low) | u64::from(high) << (8 * (bytes.len() - 4))
             }
             _ => u64::from_le_bytes(bytes[..8].try_into().expect("eight bytes")),
         }

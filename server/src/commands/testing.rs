@@ -3,6 +3,7 @@
 //! Locks are planned from the rows' key specs, so that a handler which touches a key that its row does not name
 //! fails its test.
 
+use super::access::AccessClock;
 use super::call::{call, write_error};
 use super::row::{Flags, Locks};
 use super::server_state::Identity;
@@ -166,6 +167,7 @@ fn execute(
     args: Args<'_>,
 ) -> Vec<u8> {
     let mut keys = Keys::new(&server.keyspace, stats, now_ms);
+    keys.access = AccessClock::of(&server.config);
     let mut reply = Reply::new(session.protocol);
     let entry = match server.table.lookup(args) {
         Lookup::Found(entry) => entry,

@@ -13,7 +13,7 @@ pub type Captured = HashMap<String, Vec<u8>>;
 pub enum Pattern {
     /// `any`
     Any,
-    /// `@name`: anything with a text, which is kept
+    /// `@name`: anything with a text that is no error; the text is kept
     Capture(String),
     /// `+OK`
     Simple(Text),
@@ -120,11 +120,11 @@ impl Pattern {
         match (self, value) {
             (Self::Any, _) => true,
             (Self::Capture(name), _) => match value.text() {
-                Some(text) => {
+                Some(text) if !value.is_error() => {
                     captured.insert(name.clone(), text);
                     true
                 }
-                None => false,
+                _ => false,
             },
             (Self::Simple(t), Value::Simple(v)) | (Self::Error(t), Value::Error(v)) => t.matches(v, captured),
             (Self::Integer(low, high), Value::Integer(n)) => (low..=high).contains(&n),

@@ -2,6 +2,7 @@
 
 use super::config::is_local;
 use super::{ADMIN_FLAGS, ROW};
+use crate::commands::access::idle_seconds;
 use crate::commands::help::{subcommand_syntax, write_help};
 use crate::commands::row::{Command, Flags, Locks};
 use crate::commands::{Args, CommandResult, Cx, Error, args::parse_integer};
@@ -110,9 +111,9 @@ fn set_active_expire(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
 }
 
 fn object(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
-    let clock = cx.keys.access_clock();
+    let now_ms = cx.keys.now_ms;
     let record = cx.keys.peek(args.at(2)).ok_or(Error::NoSuchKey)?;
-    let idle = clock.wrapping_sub(record.access()) & 0x00ff_ffff;
+    let idle = idle_seconds(record.access(), now_ms);
     let text = format!(
         "Value at:{:p} refcount:1 encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{idle}",
         record.key().as_ptr(),

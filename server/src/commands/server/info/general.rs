@@ -2,7 +2,7 @@
 
 use super::lines;
 use crate::commands::Server;
-use crate::commands::keys::access_clock;
+use crate::commands::access::AccessClock;
 use crate::commands::server::{BOXCAR_VERSION, REDIS_VERSION};
 use crate::commands::server_state::ActiveDispatch;
 use crate::config::rows;
@@ -39,7 +39,7 @@ pub fn server(server: &Server, text: &mut String) {
         "uptime_in_days": uptime / 86_400,
         "hz": hz,
         "configured_hz": hz,
-        "lru_clock": access_clock(now_ms),
+        "lru_clock": AccessClock::Recency.new_key(now_ms),
         "executable": server.identity.executable.display(),
         "config_file": config_file,
         "io_threads_active": u8::from(server.network.get().is_some_and(|facts| facts.io_threads > 1)),

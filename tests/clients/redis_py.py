@@ -1,0 +1,86 @@
+"""Basic use of redis-py: redis_py.py PORT PROTOCOL. Prints "all is well" at the end."""
+
+import sys
+
+import redis
+
+
+def strings(r):
+    assert r.ping()
+    assert r.set("k", "v") and r.get("k") == "v"
+    assert r.get("missing") is None
+    assert r.set("k", "w", nx=True) is None
+    assert r.set("k", "w", xx=True, get=True) == "v"
+    assert r.setex("t", 100, "v") and 98 < r.ttl("t") <= 100
+    assert r.getex("t", persist=True) == "v" and r.ttl("t") == -1
+    assert r.incr("n", 41) == 41 and r.incrbyfloat("f", 1.5) == 1.5
+    assert r.append("k", "xyz") == 4 and r.getrange("k", 1, 2) == "xy" and r.strlen("k") == 4
+    assert r.mset({"a": 1, "b": 2}) and r.mget("a", "b", "c") == ["1", "2", None]
+    assert r.msetnx({"a": 1, "d": 2}) is False
+    assert r.getdel("a") == "1" and r.exists("a") == 0
+
+
+def keys(r):
+    assert sorted(r.scan_iter(match="key:*")) == []
+    r.mset({f"key:{i}": i for i in range(100)})
+    assert len(set(r.scan_iter(match="key:*", count=7))) == 100
+    assert r.type("k") == "string" and r.rename("k", "k2") and r.copy("k2", "k3")
+    assert r.expire("k2", 100) is True and r.persist("k2") is True
+    assert r.delete("k2", "k3", "missing") == 2
+    assert r.dbsize() > 100
+
+
+def transactions(r):
+    with r.pipeline(transaction=True) as p:
+        assert p.incr("n").get("n").set("x", "y").execute() == [42, "42", True]
+    with r.pipeline(transaction=False) as p:
+        for _ in range(1000):
+            p.incr("n")
+        assert p.execute()[-1] == 1042
+    with r.pipeline() as p:
+        p.watch("n")
+        r.incr("n")
+        p.multi()
+        p.set("n", 0)
+        try:
+            p.execute()
+            raise AssertionError("a watched key was changed in silence")
+        except redis.WatchError:
+            pass
+    assert r.transaction(lambda p: p.multi() or p.incr("n"), "n") == [1044]
+    try:
+        r.incr("x")
+        raise AssertionError("y is no number")
+    except redis.ResponseError as error:
+        assert "not an integer" in str(error)
+
+
+def server(r, protocol):
+    info = r.info()
+    assert info["redis_version"].startswith("7.") and info["redis_mode"] == "standalone"
+    assert r.info("keyspace")["db0"]["keys"] == r.dbsize()
+    assert r.config_get("maxclients") == {"maxclients": "10000"}
+    assert r.config_set("timeout", 0)
+    assert r.client_setname("me") and r.client_getname() == "me"
+    me = [c for c in r.client_list() if c["id"] == str(r.client_id())]
+    assert me[0]["name"] == "me" and me[0].get("resp", str(protocol)) == str(protocol)
+    assert r.command_count() > 50
+    assert r.echo("hello") == "hello" and len(r.time()) == 2
+    assert r.object("encoding", "n") == "int" and r.memory_usage("n") > 0
+    assert r.slowlog_len() >= 0
+
+
+def main():
+    port, protocol = int(sys.argv[1]), int(sys.argv[2])
+    with redis.Redis(port=port, protocol=protocol, decode_responses=True, single_connection_client=True) as r:
+        strings(r)
+        keys(r)
+        transactions(r)
+        server(r, protocol)
+        assert r.flushall() and r.dbsize() == 0
+    pool = redis.Redis(port=port, protocol=protocol, db=3, max_connections=4)
+    assert pool.set(b"\x00binary\r\n", b"\xff\x00") and pool.get(b"\x00binary\r\n") == b"\xff\x00"
+    print("all is well")
+
+
+main()
