@@ -1,8 +1,8 @@
 //! The command line of `boxcar-load`.
 
 use super::{
-    Distribution, Endpoint, Extent, LoadError, LoadOptions, LoadReport, MAX_KEYS, MAX_PIPELINE, Mix, Pace,
-    Progress, Protocol, Values, run,
+    DEFAULT_PREFIX, Distribution, Endpoint, Extent, LoadError, LoadOptions, LoadReport, MAX_KEYS,
+    MAX_PIPELINE, Mix, Pace, Progress, Protocol, Values, run,
 };
 use boxcar_sys::affinity::CpuList;
 use clap::{Args, ValueEnum};
@@ -46,7 +46,7 @@ pub struct LoadArguments {
     #[arg(long, short, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..=MAX_KEYS))]
     keys: u64,
     /// What keys begin with; twelve digits follow.
-    #[arg(long, default_value = "key:")]
+    #[arg(long, default_value = DEFAULT_PREFIX)]
     key_prefix: String,
     /// How keys are drawn.
     #[arg(long, value_enum, default_value_t = KeyOrder::Uniform)]

@@ -23,7 +23,7 @@ pub use endpoint::{Endpoint, Protocol};
 pub use keys::{Distribution, MAX_KEYS};
 pub use replies::ReplyError;
 pub use report::{Latency, LoadReport, OwnCost, ServerCost};
-pub use requests::{KEY_DIGITS, Kind, Mix, Values};
+pub use requests::{DEFAULT_PREFIX, KEY_DIGITS, Kind, Mix, Values, request_len};
 pub use run::{Progress, run};
 
 use boxcar_sys::affinity::CpuList;
@@ -176,7 +176,7 @@ impl LoadOptions {
             threads: 1,
             cpus: CpuList::from_iter([]),
             keys: 100_000,
-            key_prefix: "key:".to_owned(),
+            key_prefix: DEFAULT_PREFIX.to_owned(),
             distribution: Distribution::Uniform,
             values: Values::new(64, 64),
             mix: Mix { get: 1, set: 0 },

@@ -10,6 +10,9 @@ use std::sync::Arc;
 /// Digits of a key behind its prefix: with the default prefix `key:` a key is 16 bytes, as redis-benchmark's are.
 pub const KEY_DIGITS: usize = 12;
 
+/// What keys begin with unless told otherwise.
+pub const DEFAULT_PREFIX: &str = "key:";
+
 /// Period of the pattern that fills values: a prime, so that a piece shifted by a power of two does not match.
 const PATTERN: usize = 4_093;
 
@@ -142,6 +145,13 @@ impl Mix {
     }
 }
 
+/// Bytes of a request of `kind` with the default key prefix and values of `value_size` bytes.
+pub fn request_len(kind: Kind, value_size: usize) -> usize {
+    let requests =
+        Requests::new(Mix { get: 1, set: 1 }, DEFAULT_PREFIX, Values::new(value_size, value_size), 1);
+    requests.len_of(kind, value_size)
+}
+
 /// Encodes batches of requests into a buffer of its own.
 #[derive(Debug)]
 pub(super) struct Requests {
@@ -179,17 +189,16 @@ impl Requests {
         requests
     }
 
-    /// Bytes of a request of `kind`, when all of that kind are equally long.
-    pub fn fixed_len(&self, kind: Kind) -> Option<usize> {
-        let size = self.values.fixed()?;
+    /// Bytes of a request of `kind` with a value of `size` bytes.
+    fn len_of(&self, kind: Kind, size: usize) -> usize {
         let mut one = Vec::new();
         self.append(&mut one, Operation::new(kind, 0), size);
-        Some(one.len())
+        one.len()
     }
 
     fn lay_out(&mut self, depth: usize) {
         let (Some(kind), Some(size)) = (self.mix.only(), self.values.fixed()) else { return };
-        let Some(stride) = self.fixed_len(kind) else { return };
+        let stride = self.len_of(kind, size);
         if stride.saturating_mul(depth) > MAX_LAID_OUT {
             return;
         }
@@ -316,6 +325,8 @@ mod tests {
     fn patched_batches_are_exact() {
         let mut gets = requests(1, 0, 64, 64);
         let bytes = gets.encode(2, &mut Keys::sequence(41..50), None).to_vec();
+        assert_eq!(bytes.len(), 2 * request_len(Kind::Get, 64));
+        assert_eq!((request_len(Kind::Get, 64), request_len(Kind::Set, 64)), (36, 107));
         assert_eq!(
             bytes,
             b"*2\r\n$3\r\nGET\r\n$16\r\nkey:000000000041\r\n*2\r\n$3\r\nGET\r\n$16\r\nkey:000000000042\r\n"

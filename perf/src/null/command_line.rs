@@ -33,7 +33,7 @@ pub struct NullArguments {
     /// CPUs to bind the threads to, one each, as in 0,2-3.
     #[arg(long, value_name = "LIST")]
     cpus: Option<CpuList>,
-    /// Bytes of a request. 36 is boxcar-load's GET, 109 its SET of 64 bytes.
+    /// Bytes of a request. 36 is boxcar-load's GET, 107 its SET of 64 bytes.
     #[arg(long, value_name = "N")]
     request_bytes: NonZeroUsize,
     /// The reply: `ok` for +OK, `getN` for a value of N bytes, as in get64.

@@ -14,9 +14,6 @@ use std::sync::atomic::Ordering::Relaxed;
 /// Executes `cx.command` with these arguments. On return the reply holds exactly one reply.
 #[inline]
 pub fn call(cx: &mut Cx<'_, '_>, args: Args<'_>) {
-    if cx.server.monitors.any() {
-        feed_monitors(cx, args);
-    }
     let (command, started, before) = (cx.command, cx.tick, cx.reply.len());
     let result = (command.handler)(cx, args);
     let counters = &cx.stats.commands[usize::from(command.id)];
@@ -24,6 +21,9 @@ pub fn call(cx: &mut Cx<'_, '_>, args: Args<'_>) {
         cx.reply.truncate(before);
         counters.failed.add(1);
         write_error(cx, &error);
+    }
+    if cx.server.monitors.any() {
+        feed_monitors(cx, args);
     }
     counters.calls.add(1);
     cx.stats.metrics.commands_processed.add(1);
@@ -66,10 +66,9 @@ fn log_slow(cx: &mut Cx<'_, '_>, args: Args<'_>, micros: u64) {
     let client = &cx.session.client;
     let name = client.labels().name.clone();
     let now = cx.keys.now_ms / 1000;
-    let hidden: &[u8] = b"(redacted)";
-    let first = if cx.command.flags.contains(Flags::SENSITIVE) { 1 } else { args.len() };
+    let secret = cx.command.command.secret;
     let shown: Vec<&[u8]> =
-        args.from(0).enumerate().map(|(i, arg)| if i < first { arg } else { hidden }).collect();
+        args.from(0).enumerate().map(|(i, arg)| if secret(args, i) { b"(redacted)" } else { arg }).collect();
     cx.server.slowlog.push(max_len, now, micros, shown.into_iter(), client.address.clone(), name);
 }
 
@@ -89,7 +88,7 @@ fn feed_monitors(cx: &Cx<'_, '_>, args: Args<'_>) {
     let _infallible = write!(line, "{}{address}]", if unix { "unix:" } else { "" });
     for (i, arg) in args.from(0).enumerate() {
         line.push(' ');
-        if i > 0 && cx.command.flags.contains(Flags::SENSITIVE) {
+        if (cx.command.command.secret)(args, i) {
             line.push_str("\"(redacted)\"");
         } else {
             quote(arg, &mut line);

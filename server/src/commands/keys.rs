@@ -1,6 +1,7 @@
 //! The keys as a handler sees them: only in shards that are locked for the command, with expired ones gone,
 //! lookups counted and changes reported to watchers.
 
+use super::access::AccessClock;
 use super::watch::ShardExtension;
 use crate::observability::stats::ThreadStats;
 use boxcar_store::{Db, Entry, Keyspace, OwnedRecord, Place, Record, ShardGuard, Value};
@@ -29,6 +30,8 @@ pub struct Keys<'k> {
     hashed: (*const u8, usize, Place),
     /// Whether reads leave the access clock alone (CLIENT NO-TOUCH).
     pub no_touch: bool,
+    /// How uses of keys are remembered.
+    pub access: AccessClock,
 }
 
 impl<'k> Keys<'k> {
@@ -42,6 +45,7 @@ impl<'k> Keys<'k> {
             stats,
             hashed: (std::ptr::null(), 0, Place { hash: 0, shard: 0 }),
             no_touch: false,
+            access: AccessClock::default(),
         }
     }
 
@@ -120,11 +124,16 @@ impl<'k> Keys<'k> {
         self.shard(shard).db_and_ext(db)
     }
 
-    /// The key's place in its database with one probe: for whoever reads and then changes. A key whose time
-    /// has come is removed first. Report a change with [`Keys::changed`] afterwards.
+    /// The key's place in its database with one probe, without leaving traces but that a key whose time has come
+    /// is removed first. Report a change with [`Keys::changed`] afterwards.
     #[inline]
     pub fn entry<'s, 'key>(&'s mut self, key: &'key [u8]) -> Entry<'s, 'key> {
-        let place = self.locate(key);
+        self.entry_at(self.locate(key), key)
+    }
+
+    /// [`Keys::entry`] of a key whose place is known.
+    #[inline]
+    pub fn entry_at<'s, 'key>(&'s mut self, place: Place, key: &'key [u8]) -> Entry<'s, 'key> {
         let (now_ms, stats, selected) = (self.now_ms, self.stats, self.db);
         let (db, ext) = self.parts(place.shard);
         match db.into_entry(place.hash, key) {
@@ -137,24 +146,44 @@ impl<'k> Keys<'k> {
         }
     }
 
+    /// The key's place, for a change that depends on what is there: an existing key's access clock is renewed.
+    /// Report the change with [`Keys::changed`] afterwards.
+    #[inline]
+    pub fn write<'s, 'key>(&'s mut self, key: &'key [u8]) -> Entry<'s, 'key> {
+        let (access, now_ms, touch) = (self.access, self.now_ms, !self.no_touch);
+        let entry = self.entry(key);
+        if let Entry::Occupied(occupied) = &entry
+            && touch
+        {
+            touch_record(occupied.record(), access, now_ms);
+        }
+        entry
+    }
+
     /// Looks a key up for reading: counts hit or miss and renews its access clock.
     #[inline]
     pub fn read(&mut self, key: &[u8]) -> Option<Record<'_>> {
-        let (stats, clock, touch) = (self.stats, self.access_clock(), !self.no_touch);
+        let (access, now_ms, touch) = (self.access, self.now_ms, !self.no_touch);
+        let record = self.inspect(key)?;
+        if touch {
+            touch_record(record, access, now_ms);
+        }
+        Some(record)
+    }
+
+    /// Looks a key up for questions about it (TTL, TYPE, OBJECT): counts hit or miss, leaves its access clock alone.
+    #[inline]
+    pub fn inspect(&mut self, key: &[u8]) -> Option<Record<'_>> {
+        let stats = self.stats;
         let record = self.peek(key);
         match record {
-            Some(record) => {
-                stats.metrics.keyspace_hits.add(1);
-                if touch && record.access() != clock {
-                    record.set_access(clock);
-                }
-            }
+            Some(_) => stats.metrics.keyspace_hits.add(1),
             None => stats.metrics.keyspace_misses.add(1),
         }
         record
     }
 
-    /// Looks a key up without leaving traces (TTL, OBJECT, and writers that look first).
+    /// Looks a key up without leaving traces.
     #[inline]
     pub fn peek(&mut self, key: &[u8]) -> Option<Record<'_>> {
         match self.entry(key) {
@@ -163,7 +192,7 @@ impl<'k> Keys<'k> {
         }
     }
 
-    /// Whether the key exists.
+    /// Whether the key exists; leaves no traces.
     pub fn exists(&mut self, key: &[u8]) -> bool {
         self.peek(key).is_some()
     }
@@ -172,38 +201,19 @@ impl<'k> Keys<'k> {
     #[inline]
     pub fn set(&mut self, key: &[u8], value: Value<'_>, expire_at_ms: Option<i64>) {
         let place = self.locate(key);
-        let (clock, selected) = (self.access_clock(), self.db);
+        let (clock, selected) = (self.replaced_key_clock(key), self.db);
         let (mut db, ext) = self.parts(place.shard);
         db.set(place.hash, key, value, expire_at_ms, clock);
         ext.touched(selected, key);
         self.stats.metrics.changes.add(1);
     }
 
-    /// Replaces a string's value and leaves its expiry as it is, and reports the change.
-    pub fn replace_value(&mut self, key: &[u8], value: Value<'_>) {
-        let clock = self.access_clock();
-        match self.entry(key) {
-            Entry::Occupied(mut entry) => entry.set_value(value),
-            Entry::Vacant(entry) => {
-                entry.insert(value, None, clock);
-            }
-        }
-        self.changed(key);
-    }
-
-    /// Sets or clears the expiry of a key; false when the key is missing. Reports the change.
-    pub fn set_expire(&mut self, key: &[u8], expire_at_ms: Option<i64>) -> bool {
-        let Entry::Occupied(mut entry) = self.entry(key) else { return false };
-        entry.set_expire(expire_at_ms);
-        self.changed(key);
-        true
-    }
-
     /// Takes a key out; `None` when it is missing. Reports the change.
     pub fn take(&mut self, key: &[u8]) -> Option<OwnedRecord> {
-        let Entry::Occupied(entry) = self.entry(key) else { return None };
+        let place = self.locate(key);
+        let Entry::Occupied(entry) = self.entry_at(place, key) else { return None };
         let record = entry.take();
-        self.changed(key);
+        self.changed_at(place, key);
         Some(record)
     }
 
@@ -215,8 +225,25 @@ impl<'k> Keys<'k> {
     /// A key of the selected database was changed: counts it and tells its watchers.
     #[inline]
     pub fn changed(&mut self, key: &[u8]) {
-        let (place, db) = (self.locate(key), self.db);
+        self.changed_at(self.locate(key), key);
+    }
+
+    /// [`Keys::changed`] for a key whose place is known.
+    #[inline]
+    pub fn changed_at(&mut self, place: Place, key: &[u8]) {
         self.stats.metrics.changes.add(1);
+        self.touched_at(place, key);
+    }
+
+    /// Tells the watchers of a key of the selected database, for a change that is counted already.
+    #[inline]
+    pub fn touched(&mut self, key: &[u8]) {
+        self.touched_at(self.locate(key), key);
+    }
+
+    #[inline]
+    fn touched_at(&mut self, place: Place, key: &[u8]) {
+        let db = self.db;
         self.shard(place.shard).ext().touched(db, key);
     }
 
@@ -234,21 +261,37 @@ impl<'k> Keys<'k> {
         if self.held.is_empty() { step(&mut self.keyspace.lock(shard)) } else { step(self.shard(shard)) }
     }
 
-    /// The 24-bit access clock: unix seconds, as Redis's LRU clock counts them.
+    /// The access clock of a key that is made now.
     #[inline]
     pub fn access_clock(&self) -> u32 {
-        access_clock(self.now_ms)
+        self.access.new_key(self.now_ms)
+    }
+
+    /// The access clock of a key that is replaced now: when its uses are counted, it keeps its count.
+    #[inline]
+    fn replaced_key_clock(&mut self, key: &[u8]) -> u32 {
+        let (access, now_ms) = (self.access, self.now_ms);
+        match access {
+            AccessClock::Recency => access.new_key(now_ms),
+            AccessClock::Frequency { .. } => match self.peek(key) {
+                Some(record) => access.used(record.access(), now_ms),
+                None => access.new_key(now_ms),
+            },
+        }
     }
 }
 
-/// Whether a record's time has come.
+/// Renews a record's access clock; mostly it is up to date, and then its cache line stays clean.
 #[inline]
-fn is_due(record: Record<'_>, now_ms: i64) -> bool {
-    record.expire_at().is_some_and(|at| at <= now_ms)
+fn touch_record(record: Record<'_>, access: AccessClock, now_ms: i64) {
+    let clock = access.used(record.access(), now_ms);
+    if record.access() != clock {
+        record.set_access(clock);
+    }
 }
 
-/// The 24-bit access clock at a moment: unix seconds, wrapping every 194 days.
+/// Whether a record's time has come: it lives through the whole millisecond that its expiry names, as in Redis.
 #[inline]
-pub fn access_clock(now_ms: i64) -> u32 {
-    ((now_ms / 1000) & 0x00ff_ffff) as u32
+pub fn is_due(record: Record<'_>, now_ms: i64) -> bool {
+    record.expire_at().is_some_and(|at| at < now_ms)
 }

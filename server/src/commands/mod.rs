@@ -4,15 +4,21 @@
 //! Adding a command is one row and one handler in the file of its family. `COMMAND`, key extraction, locking,
 //! statistics and documentation derive from the row.
 
+pub mod access;
 pub mod args;
 pub mod call;
 pub mod context;
 pub mod error;
+pub mod help;
 pub mod keys;
+pub mod reclaim;
 pub mod row;
 pub mod server_state;
 pub mod table;
 pub mod watch;
+
+#[cfg(test)]
+pub mod testing;
 
 pub mod connection;
 pub mod generic;
@@ -29,5 +35,8 @@ pub use server_state::Server;
 pub use table::{Entry, Table};
 
 /// The families, in the order of COMMAND's output.
-pub const FAMILIES: &[&[Command]] =
-    &[string::COMMANDS, generic::COMMANDS, connection::COMMANDS, server::COMMANDS, transaction::COMMANDS];
+pub const FAMILIES: &[&[&[Command]]] =
+    &[string::COMMANDS, generic::COMMANDS, connection::COMMANDS, server::COMMANDS, &[transaction::COMMANDS]];
+
+/// INFO's sections that this room knows, in Redis's order.
+pub const INFO_SECTIONS: &[server_state::InfoSection] = server::info::SECTIONS;

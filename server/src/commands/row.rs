@@ -48,13 +48,11 @@ bitflags::bitflags! {
         const PROTECTED = 1 << 19;
         /// Executed even inside MULTI instead of being queued (EXEC, DISCARD, ...).
         const NOT_QUEUED = 1 << 20;
-        /// Arguments are secrets: hidden from MONITOR and the slow log (AUTH).
-        const SENSITIVE = 1 << 21;
     }
 }
 
 impl Flags {
-    /// The flags that `COMMAND INFO` shows, with their names there.
+    /// The flags that `COMMAND INFO` shows, with their names there and in its order.
     pub const SHOWN: &'static [(Self, &'static str)] = &[
         (Self::WRITE, "write"),
         (Self::READONLY, "readonly"),
@@ -69,11 +67,11 @@ impl Flags {
         (Self::SKIP_SLOWLOG, "skip_slowlog"),
         (Self::FAST, "fast"),
         (Self::NO_AUTH, "no_auth"),
-        (Self::MOVABLEKEYS, "movablekeys"),
-        (Self::NO_MULTI, "no_multi"),
-        (Self::ALLOW_BUSY, "allow_busy"),
-        (Self::NO_ASYNC_LOADING, "no_async_loading"),
         (Self::NO_MANDATORY_KEYS, "no_mandatory_keys"),
+        (Self::NO_ASYNC_LOADING, "no_async_loading"),
+        (Self::NO_MULTI, "no_multi"),
+        (Self::MOVABLEKEYS, "movablekeys"),
+        (Self::ALLOW_BUSY, "allow_busy"),
     ];
 
     /// The plain flags every row names, combined in a constant.
@@ -304,6 +302,12 @@ pub struct Argument {
     pub optional: bool,
     /// May be repeated.
     pub multiple: bool,
+    /// The token is repeated with the value.
+    pub multiple_token: bool,
+    /// What a person is shown instead of the name.
+    pub display: Option<&'static str>,
+    /// Redis version that introduced it, when later than the command.
+    pub since: Option<&'static str>,
     /// Parts of a block or alternatives of a oneof.
     pub parts: &'static [Argument],
 }
@@ -311,7 +315,17 @@ pub struct Argument {
 impl Argument {
     /// A plain required argument.
     pub const fn new(name: &'static str, kind: &'static str) -> Self {
-        Self { name, kind, token: None, optional: false, multiple: false, parts: &[] }
+        Self {
+            name,
+            kind,
+            token: None,
+            optional: false,
+            multiple: false,
+            multiple_token: false,
+            display: None,
+            since: None,
+            parts: &[],
+        }
     }
 
     /// A literal word.
@@ -332,6 +346,21 @@ impl Argument {
     /// The same, after a literal word.
     pub const fn after(self, token: &'static str) -> Self {
         Self { token: Some(token), ..self }
+    }
+
+    /// The same, repeatable together with its literal word.
+    pub const fn multiple_token(self) -> Self {
+        Self { multiple: true, multiple_token: true, ..self }
+    }
+
+    /// The same, shown to people under another name.
+    pub const fn shown(self, display: &'static str) -> Self {
+        Self { display: Some(display), ..self }
+    }
+
+    /// The same, added to the command by this Redis version.
+    pub const fn since(self, version: &'static str) -> Self {
+        Self { since: Some(version), ..self }
     }
 
     /// One of several.
@@ -370,8 +399,12 @@ pub struct Command {
     pub summary: &'static str,
     /// Hints for proxies and clients (`nondeterministic_output`, ...).
     pub tips: &'static [&'static str],
+    /// Since when it is deprecated, and what replaces it.
+    pub deprecated: Option<(&'static str, &'static str)>,
     /// Arguments, for `COMMAND DOCS`.
     pub arguments: &'static [Argument],
+    /// Whether the argument at this position is a secret, hidden from MONITOR and the slow log (AUTH).
+    pub secret: fn(Args<'_>, usize) -> bool,
     /// The handler; of a container: what answers when no subcommand fits (never called by dispatch).
     pub handler: Handler,
     /// Subcommands, for a container.
@@ -392,7 +425,9 @@ impl Command {
         complexity: "O(1)",
         summary: "",
         tips: &[],
+        deprecated: None,
         arguments: &[],
+        secret: |_, _| false,
         handler: container,
         subcommands: &[],
     };

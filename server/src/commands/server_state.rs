@@ -1,6 +1,8 @@
 //! What all threads share: tables, registers, counters, and the handles that higher rooms fill in at start.
 
 use super::keys::ServerKeyspace;
+use super::reclaim::Reclaimer;
+use super::server::allocator;
 use super::table::Table;
 use crate::acl::Access;
 use crate::clients::monitors::Monitors;
@@ -11,7 +13,7 @@ use crate::observability::latency::LatencyMonitor;
 use crate::observability::slowlog::SlowLog;
 use crate::observability::stats::Stats;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 
 /// A section of INFO: a row in the room that knows the figures, collected by `boot`.
@@ -66,6 +68,8 @@ pub struct Server {
     pub monitors: Monitors,
     /// CLIENT PAUSE.
     pub pause: Pause,
+    /// Frees large removals in the background.
+    pub reclaimer: Reclaimer,
     /// All counters.
     pub stats: Stats,
     /// Slow commands.
@@ -84,6 +88,10 @@ pub struct Server {
     pub active_expire: AtomicBool,
     /// Unix seconds of the last change to nothing: what LASTSAVE answers before anything was saved.
     pub last_save: AtomicI64,
+    /// Bytes allocated when the server was ready, before any data.
+    pub memory_at_start: u64,
+    /// Most bytes allocated whenever somebody looked.
+    pub memory_peak: AtomicU64,
     /// [`ActiveDispatch`] in effect.
     dispatch: AtomicU8,
     /// The inboxes of all I/O threads, filled in when they start.
@@ -110,9 +118,10 @@ impl Server {
         keyspace: ServerKeyspace,
         table: Table,
         identity: Identity,
-        info: Vec<InfoSection>,
+        info: impl Into<Vec<InfoSection>>,
     ) -> Self {
         let stats = Stats::new(table.entries().len());
+        let memory_at_start = allocator::allocated();
         let last_save = AtomicI64::new(identity.started_ms / 1000);
         Self {
             config,
@@ -122,15 +131,18 @@ impl Server {
             clients: Clients::default(),
             monitors: Monitors::default(),
             pause: Pause::default(),
+            reclaimer: Reclaimer::default(),
             stats,
             slowlog: SlowLog::default(),
             latency: LatencyMonitor::default(),
             network: OnceLock::new(),
             shutdown: Shutdown::default(),
             identity,
-            info,
+            info: info.into(),
             active_expire: AtomicBool::new(true),
             last_save,
+            memory_at_start,
+            memory_peak: AtomicU64::new(memory_at_start),
             dispatch: AtomicU8::new(ActiveDispatch::Inline as u8),
             inboxes: Mutex::default(),
         }

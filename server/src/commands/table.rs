@@ -17,6 +17,8 @@ pub struct Entry {
     pub subcommands: Vec<u16>,
     /// Id of the container, for a subcommand.
     pub parent: Option<u16>,
+    /// Whether it can be called: `rename-command` may have removed it.
+    callable: bool,
     /// The position of the only key when the command has exactly one key at a fixed place, else 0.
     pub single_key: usize,
 }
@@ -66,7 +68,7 @@ impl Table {
             long: HashMap::new(),
         };
         let mut names: Vec<(String, u16)> = Vec::new();
-        for command in FAMILIES.iter().copied().flatten() {
+        for command in FAMILIES.iter().copied().flatten().copied().flatten() {
             let id = table.push(command, command.name.to_owned(), None);
             names.push((command.name.to_owned(), id));
             for subcommand in command.subcommands {
@@ -98,11 +100,12 @@ impl Table {
     fn push(&mut self, command: &'static Command, name: String, parent: Option<u16>) -> u16 {
         let id = u16::try_from(self.entries.len()).expect("fewer than 65,536 commands");
         let single_key = single_key(command);
-        self.entries.push(Entry { id, command, name, subcommands: Vec::new(), parent, single_key });
+        self.entries.push(Entry { id, command, name, subcommands: Vec::new(), parent, callable: false, single_key });
         id
     }
 
     fn bind(&mut self, name: &[u8], id: u16) {
+        self.entries[usize::from(id)].callable = true;
         match pack(name) {
             Some(packed) => {
                 let mut slot = slot_of(packed);
@@ -162,6 +165,11 @@ impl Table {
         &self.entries[usize::from(id)]
     }
 
+    /// The top-level commands that can be called, in the register's order.
+    pub fn callable(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().filter(|entry| entry.parent.is_none() && entry.callable)
+    }
+
     /// All entries, subcommands after their container.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
@@ -194,13 +202,13 @@ fn pack(name: &[u8]) -> Option<u128> {
             1..=3 => {
                 let (first, middle, last) = (bytes[0], bytes[bytes.len() / 2], bytes[bytes.len() - 1]);
                 u64::from(first)
-                    | u64::from(middle) << 8 * (bytes.len() as u64 / 2)
-                    | u64::from(last) << 8 * (bytes.len() as u64 - 1)
+                    | u64::from(middle) << (8 * (bytes.len() / 2))
+                    | u64::from(last) << (8 * (bytes.len() - 1))
             }
             4..=7 => {
                 let low = u32::from_le_bytes(bytes[..4].try_into().expect("four bytes"));
                 let high = u32::from_le_bytes(bytes[bytes.len() - 4..].try_into().expect("four bytes"));
-                u64::from(low) | u64::from(high) << 8 * (bytes.len() as u64 - 4)
+                u64::from(low) | u64::from(high) << (8 * (bytes.len() - 4))
             }
             _ => u64::from_le_bytes(bytes[..8].try_into().expect("eight bytes")),
         }
@@ -273,6 +281,8 @@ mod tests {
         assert!(table.find(b"get").is_none());
         assert_eq!(table.find(b"FETCH").unwrap().command.name, "get");
         assert!(table.find(b"set").is_none());
+        assert!(!table.callable().any(|entry| entry.name == "set"));
+        assert!(table.callable().any(|entry| entry.name == "get"));
         assert!(Table::new(&[rename("nosuch", "x")]).is_err());
         assert!(Table::new(&[rename("get", "set")]).is_err());
     }

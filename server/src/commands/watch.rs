@@ -4,11 +4,14 @@ use crate::clients::session::WatchFlag;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+/// Who watches a key: the database it is watched in, and the flag of the session.
+type Watchers = Vec<(usize, Arc<WatchFlag>)>;
+
 /// The server's part of a shard, under the shard's lock.
 #[derive(Debug, Default)]
 pub struct ShardExtension {
-    /// Watched keys: database and flag of every session that watches.
-    watched: HashMap<Box<[u8]>, Vec<(usize, Arc<WatchFlag>)>>,
+    /// Watched keys.
+    watched: HashMap<Box<[u8]>, Watchers>,
 }
 
 impl ShardExtension {

@@ -95,7 +95,7 @@ impl State {
                 self.remove(index);
                 continue;
             }
-            if connection.out.len() == 0 {
+            if connection.out.is_empty() {
                 std::mem::swap(connection.out.buffer_mut(), run.reply.buffer_mut());
             } else {
                 connection.out.raw(run.reply.as_bytes());

@@ -88,9 +88,9 @@ pub(super) struct State {
     pub kill: Vec<Token>,
     pub workers: Arc<Workers>,
     pub returns: Arc<ReturnRing>,
-    pub free_batches: Vec<Box<Batch>>,
+    pub free_batches: Vec<Batch>,
     /// The batch being filled for each worker.
-    pub open_batches: Vec<Option<Box<Batch>>>,
+    pub open_batches: Vec<Option<Batch>>,
     pub index: usize,
     pub rang: bool,
 }

@@ -163,7 +163,7 @@ impl State {
                     }
                 }
                 Status::Error(error) => {
-                    connection.out.error(&error.reply_text());
+                    connection.out.error(error.reply_text());
                     connection.closing = true;
                     self.stats.metrics.error_replies.add(1);
                     self.mark_dirty(index);

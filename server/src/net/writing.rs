@@ -22,7 +22,7 @@ impl IoThread {
             if connection.closed {
                 continue;
             }
-            if connection.sending == 0 && connection.out.len() > 0 {
+            if connection.sending == 0 && !connection.out.is_empty() {
                 let empty = state.buffers.pop().unwrap_or_default();
                 let buffer = std::mem::replace(connection.out.buffer_mut(), empty);
                 let bytes = buffer.len();
@@ -71,7 +71,7 @@ impl State {
             return;
         }
         let resumes = std::mem::take(&mut connection.held.output_full);
-        let more = connection.out.len() > 0 || connection.closing || connection.read_closed;
+        let more = !connection.out.is_empty() || connection.closing || connection.read_closed;
         if resumes {
             self.ready.push_back(token);
         }

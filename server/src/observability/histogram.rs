@@ -99,25 +99,26 @@ impl Snapshot {
         unreachable!("rank lies within the count")
     }
 
-    /// `(microseconds, cumulative count)` for every power of two of microseconds up to the largest value,
-    /// leaving out those that add nothing: the form `LATENCY HISTOGRAM` prints.
+    /// `(microseconds, cumulative count)` in steps of powers of two, leaving out those that add nothing: the form
+    /// that `LATENCY HISTOGRAM` prints. The bounds are Redis's: powers of two in nanoseconds from 1024 on, as a
+    /// histogram of two significant digits holds them (1, 2, 4, 8, 16, 33, 66, ... microseconds).
     pub fn powers_of_two(&self) -> Vec<(u64, u64)> {
         let total = self.count();
         let mut rows = Vec::new();
-        let (mut seen, mut bucket, mut micros) = (0, 0, 1u64);
-        while seen < total {
+        let (mut seen, mut bucket) = (0, 0);
+        for power in 10.. {
             let before = seen;
-            while bucket < BUCKETS && upper_bound(bucket) <= micros * 1000 + 999 {
+            let bound = (1u64 << power) + (1 << (power - 7)) - 1;
+            while bucket < BUCKETS && (upper_bound(bucket) <= bound || power > MAX_BITS) {
                 seen += self.counts[bucket];
                 bucket += 1;
             }
-            if bucket == BUCKETS {
-                seen = total;
-            }
             if seen > before {
-                rows.push((micros, seen));
+                rows.push((bound / 1000, seen));
             }
-            micros *= 2;
+            if seen == total {
+                break;
+            }
         }
         rows
     }
@@ -153,6 +154,9 @@ mod tests {
             let value = sum.percentile(percent) as f64;
             assert!((value / expected - 1.0).abs() < 0.04, "{percent}: {value}");
         }
-        assert_eq!(sum.powers_of_two().last().map(|row| row.1), Some(1000));
+        let rows = sum.powers_of_two();
+        assert_eq!(rows.last().map(|row| row.1), Some(1000));
+        assert_eq!(rows.iter().map(|row| row.0).collect::<Vec<_>>(), [1, 2, 4, 8, 16, 33, 66, 132, 264, 528, 1056]);
+        assert!(Snapshot::default().powers_of_two().is_empty());
     }
 }

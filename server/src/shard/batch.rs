@@ -65,8 +65,8 @@ pub struct Batch {
 
 impl Batch {
     /// An empty batch that returns to `home`.
-    pub fn new(home: Arc<ReturnRing>) -> Box<Self> {
-        Box::new(Self { runs: Vec::new(), used: 0, bytes: 0, home })
+    pub fn new(home: Arc<ReturnRing>) -> Self {
+        Self { runs: Vec::new(), used: 0, bytes: 0, home }
     }
 
     /// Whether it has no runs.
@@ -111,7 +111,7 @@ impl Batch {
     }
 
     /// Executes all runs and sends the batch home.
-    pub fn execute(mut self: Box<Self>, executor: &Executor, output_limit: usize) {
+    pub fn execute(mut self, executor: &Executor, output_limit: usize) {
         for run in self.runs() {
             let session = run.session.as_mut().expect("a run travels with its session");
             run.stop = executor.execute(session, &run.input, &run.commands, &mut run.reply, output_limit);
@@ -123,7 +123,7 @@ impl Batch {
 
 /// The ring on which batches come back to their I/O thread. It has room for every batch of that thread.
 pub struct ReturnRing {
-    ring: ArrayQueue<Box<Batch>>,
+    ring: ArrayQueue<Batch>,
     inbox: Arc<Inbox>,
 }
 
@@ -133,13 +133,13 @@ impl ReturnRing {
         Arc::new(Self { ring: ArrayQueue::new(batches), inbox })
     }
 
-    fn push(&self, batch: Box<Batch>) {
+    fn push(&self, batch: Batch) {
         assert!(self.ring.push(batch).is_ok(), "the return ring has room for every batch");
         self.inbox.ring();
     }
 
     /// The next executed batch.
-    pub fn pop(&self) -> Option<Box<Batch>> {
+    pub fn pop(&self) -> Option<Batch> {
         self.ring.pop()
     }
 

@@ -6,6 +6,7 @@
 use super::locking::{self, Plan};
 use crate::clients::pause::PauseMode;
 use crate::clients::{ClientFlags, Queued, ReplyMode, Session};
+use crate::commands::access::AccessClock;
 use crate::commands::call::{call, write_error};
 use crate::commands::row::Flags;
 use crate::commands::table::Lookup;
@@ -91,6 +92,7 @@ impl Executor {
     ) -> Stop {
         let server: &Server = &self.server;
         let mut keys = Keys::new(&server.keyspace, &self.stats, wall_ms());
+        keys.access = AccessClock::of(&server.config);
         let mut batch = Run { server, stats: &self.stats, input, commands, tick: Ticks::now(), last: None };
         session.client.active_ms.store(keys.now_ms, Relaxed);
         reply.set_protocol(session.protocol);

@@ -14,7 +14,7 @@ use std::thread::{self, JoinHandle, Thread};
 
 /// One worker as seen by the I/O threads.
 struct Port {
-    ring: ArrayQueue<Box<Batch>>,
+    ring: ArrayQueue<Batch>,
     asleep: CachePadded<AtomicBool>,
     thread: OnceLock<Thread>,
 }
@@ -81,7 +81,7 @@ impl Workers {
     }
 
     /// Hands a batch to a worker. Returns whether it had to be woken.
-    pub fn push(&self, worker: usize, batch: Box<Batch>) -> bool {
+    pub fn push(&self, worker: usize, batch: Batch) -> bool {
         let port = &self.ports[worker];
         assert!(port.ring.push(batch).is_ok(), "a worker's ring has room for every batch");
         port.wake()

@@ -12,6 +12,7 @@ use crate::db::{Core, Db, DetachedDb};
 use crate::hash::{KeyHasher, SHARD_BITS, tag_of};
 use crate::lock::{LockCounters, LockWord, WaitList, Wake};
 use crate::root::{Context, Expires, Root};
+use crate::table::Ahead;
 
 /// Largest number of shards.
 pub const MAX_SHARDS: usize = 1 << SHARD_BITS;
@@ -175,19 +176,21 @@ impl<E> Keyspace<E> {
         crossbeam_epoch::pin()
     }
 
-    /// Starts loading the bucket of a key. Needs no lock; a hint, without effect on the result of anything.
+    /// Starts loading the bucket of a key. Needs no lock; a hint, without effect on the result of anything. What it
+    /// returns, once the bucket has had time to arrive, starts loading the record.
     #[inline]
-    pub fn prefetch_bucket(&self, db: usize, place: Place, guard: &Guard) {
-        if let Some(root) = self.shard(place.shard).used_root(db) {
-            root.table.prefetch_bucket(place.hash, guard);
-        }
+    pub fn prefetch_bucket<'g>(&self, db: usize, place: Place, guard: &'g Guard) -> Ahead<'g> {
+        self.shard(place.shard)
+            .used_root(db)
+            .map_or(Ahead::NOTHING, |root| root.table.prefetch_bucket(place.hash, guard))
     }
 
-    /// Starts loading the record of a key, once its bucket has been prefetched. Needs no lock; a hint.
+    /// Starts loading the record of a key, once its bucket has been prefetched. Needs no lock; a hint. The same as
+    /// using what [`Keyspace::prefetch_bucket`] returned, for callers that cannot keep it.
     #[inline]
     pub fn prefetch_record(&self, db: usize, place: Place, guard: &Guard) {
         if let Some(root) = self.shard(place.shard).used_root(db) {
-            root.table.prefetch_record(place.hash, guard);
+            root.table.look_ahead(place.hash, guard).prefetch_record();
         }
     }
 

@@ -32,4 +32,5 @@ pub use keyspace::{DEFAULT_INLINE_LIMIT, Keyspace, KeyspaceOptions, MAX_SHARDS, 
 pub use lock::{LockCounters, Wake};
 pub use record::{OwnedRecord, Record};
 pub use root::Expires;
+pub use table::Ahead;
 pub use value::{EMBSTR_LIMIT, Encoding, IntegerText, Kind, Value, parse_integer};

@@ -1,8 +1,9 @@
 //! Floating-point numbers as Redis 7.2 spells them.
 
+use super::grisu::{Digits, shortest_digits};
 use std::io::Write as _;
 
-/// Room for the text of any double; the longest is 24 characters, `-1.2345678901234567e-308`.
+/// Room for the text of any double; the longest has 25 characters: a sign, `0.00000`, 17 digits.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DoubleText([u8; 32]);
 
@@ -13,13 +14,10 @@ impl DoubleText {
     }
 }
 
-/// Significant digits a shortest spelling can have.
-const MAX_DIGITS: usize = 17;
-
 /// Largest magnitude Redis prints as an integer: `LLONG_MAX / 2` as a double, 2^62.
 const INTEGER_BOUND: f64 = 4_611_686_018_427_387_904.0;
 
-/// Spells a double as Redis 7.2 does: the shortest digits that read back as the same number, without an exponent while that is
+/// Spells a double as Redis 7.2 does: few digits that read back as the same number (see `grisu.rs`), without an exponent while that is
 /// reasonably short; `inf`, `-inf`, `nan`, `-0`.
 pub fn format_double(value: f64, text: &mut DoubleText) -> &str {
     let text = &mut text.0;
@@ -32,7 +30,8 @@ pub fn format_double(value: f64, text: &mut DoubleText) -> &str {
     } else if value.abs() <= INTEGER_BOUND && value.trunc() == value {
         put(text, itoa::Buffer::new().format(value as i64).as_bytes())
     } else {
-        let (digits, count, exponent) = shortest_digits(value.abs());
+        let mut digits = Digits::default();
+        let (count, exponent) = shortest_digits(value.abs(), &mut digits);
         lay_out(value < 0.0, &digits[..count], exponent, text)
     };
     std::str::from_utf8(&text[..len]).expect("only ASCII is written")
@@ -42,25 +41,6 @@ pub fn format_double(value: f64, text: &mut DoubleText) -> &str {
 fn put(text: &mut [u8; 32], bytes: &[u8]) -> usize {
     text[..bytes.len()].copy_from_slice(bytes);
     bytes.len()
-}
-
-/// The shortest digits of a positive number, how many there are, and the decimal exponent of the last one.
-fn shortest_digits(value: f64) -> ([u8; MAX_DIGITS], usize, i32) {
-    // The standard library prints the shortest digits, as `d.ddde<exponent>`.
-    let mut printed = [0u8; 32];
-    let mut rest = &mut printed[..];
-    write!(rest, "{value:e}").expect("a double takes at most 24 characters");
-    let unused = rest.len();
-    let printed = &printed[..32 - unused];
-    let mark = printed.iter().position(|&byte| byte == b'e').expect("printed with an exponent");
-    let mut digits = [0u8; MAX_DIGITS];
-    let mut count = 0;
-    for &byte in printed[..mark].iter().filter(|byte| byte.is_ascii_digit()) {
-        digits[count] = byte;
-        count += 1;
-    }
-    let exponent = crate::number::parse_integer(&printed[mark + 1..]).expect("an exponent follows the e");
-    (digits, count, exponent as i32 - (count as i32 - 1))
 }
 
 /// Writes `digits` times ten to the `exponent`, plain or in scientific notation by the rule of the fpconv library that Redis uses.

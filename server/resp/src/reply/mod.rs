@@ -5,6 +5,7 @@
 
 mod aggregate;
 mod double;
+mod grisu;
 mod scalar;
 #[cfg(test)]
 mod tests;

@@ -52,6 +52,12 @@ pub fn get(keyspace: &Keyspace<()>, place: Place, key: &[u8]) -> u64 {
     }
 }
 
+/// Lock and unlock.
+#[inline]
+pub fn lock(keyspace: &Keyspace<()>, place: Place, _: &[u8]) -> u64 {
+    u64::from(keyspace.try_lock(place.shard).expect("one thread").shard())
+}
+
 /// Lock, insert or overwrite with 64 bytes, unlock.
 #[inline]
 pub fn set(keyspace: &Keyspace<()>, place: Place, key: &[u8]) -> u64 {

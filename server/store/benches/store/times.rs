@@ -1,16 +1,15 @@
-//! Nanoseconds per operation.
+//! Nanoseconds of processor time per operation.
 
+use boxcar_store::{Ahead, Keyspace, Place};
+use smallvec::SmallVec;
 use std::hint::black_box;
-use std::time::Instant;
-
-use boxcar_store::{Keyspace, Place};
 
 use crate::subject::{self, Key, Operation};
 
 /// Operations of one measurement, at least.
 const OPERATIONS: usize = 1 << 21;
 
-/// Measurements, of which the fastest counts: the machine is noisy in one direction only.
+/// Measurements, of which the least counts.
 const ROUNDS: usize = 5;
 
 /// Measures every operation at a number of keys.
@@ -22,13 +21,16 @@ pub fn run(count: usize) {
     subject::fill(&keyspace, &keys);
     row("get hit", &keyspace, &keys, subject::get);
     row("get miss", &keyspace, &absent, subject::get);
+    row("lock and unlock alone", &keyspace, &keys, subject::lock);
     row("overwrite same size", &keyspace, &keys, subject::set);
     let rounds = (OPERATIONS / count).clamp(1, 64);
     alternating("overwrite other size", count, rounds, |batch| {
-        timed(&keyspace, &keys, batch, subject::set_longer) + timed(&keyspace, &keys, batch, subject::set)
+        pass(&keyspace, &keys, batch, subject::set_longer);
+        pass(&keyspace, &keys, batch, subject::set);
     });
     alternating("insert, then delete", count, rounds, |batch| {
-        timed(&keyspace, &absent, batch, subject::set) + timed(&keyspace, &absent, batch, subject::delete)
+        pass(&keyspace, &absent, batch, subject::set);
+        pass(&keyspace, &absent, batch, subject::delete);
     });
     drop(keyspace);
     grow(&keys);
@@ -38,30 +40,45 @@ pub fn run(count: usize) {
 
 fn row(name: &str, keyspace: &Keyspace<()>, keys: &[Key], operation: Operation) {
     let repeat = (OPERATIONS / keys.len()).max(1);
-    let best = |batch: usize| {
-        let nanoseconds =
-            (0..ROUNDS).map(|_| (0..repeat).map(|_| timed(keyspace, keys, batch, operation)).sum());
-        nanoseconds.min_by(f64::total_cmp).unwrap_or(f64::NAN) / (repeat * keys.len()) as f64
+    let best = |batch| {
+        least(ROUNDS, || (0..repeat).for_each(|_| pass(keyspace, keys, batch, operation)))
+            / (repeat * keys.len()) as f64
     };
     println!("  {name:<34}{:>10.1} {:>10.1} {:>10.1}", best(0), best(16), best(32));
 }
 
 /// A pair of operations that undo each other; prints nanoseconds for one.
-fn alternating(name: &str, count: usize, rounds: usize, pair: impl Fn(usize) -> f64) {
-    let mean = |batch| (0..rounds).map(|_| pair(batch)).sum::<f64>() / (2 * rounds * count) as f64;
-    let best = |batch| (0..ROUNDS).map(|_| mean(batch)).min_by(f64::total_cmp).unwrap_or(f64::NAN);
+fn alternating(name: &str, count: usize, rounds: usize, pair: impl Fn(usize)) {
+    let best = |batch| least(ROUNDS, || (0..rounds).for_each(|_| pair(batch))) / (2 * rounds * count) as f64;
     println!("  {name:<34}{:>10.1} {:>10.1} {:>10.1}", best(0), best(16), best(32));
 }
 
-/// One pass over all keys, in nanoseconds. A batch of zero means one key after the other without prefetching.
-fn timed(keyspace: &Keyspace<()>, keys: &[Key], batch: usize, operation: Operation) -> f64 {
-    let start = Instant::now();
+/// The least processor time of several runs, in nanoseconds: the machine is noisy in one direction only.
+fn least(rounds: usize, mut run: impl FnMut()) -> f64 {
+    let one = |()| {
+        let start = processor_time();
+        run();
+        processor_time() - start
+    };
+    std::iter::repeat_n((), rounds).map(one).min_by(f64::total_cmp).expect("at least one round")
+}
+
+/// Nanoseconds that this thread has spent on a processor.
+fn processor_time() -> f64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the call writes the structure it is given.
+    let result = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+    assert_eq!(result, 0, "Linux has a clock for each thread");
+    time.tv_sec as f64 * 1e9 + time.tv_nsec as f64
+}
+
+/// One pass over all keys. A batch of zero means one key after the other without prefetching.
+fn pass(keyspace: &Keyspace<()>, keys: &[Key], batch: usize, operation: Operation) {
     black_box(if batch == 0 {
         unstaged(keyspace, keys, operation)
     } else {
         staged(keyspace, keys, batch, operation)
     });
-    start.elapsed().as_nanos() as f64
 }
 
 fn unstaged(keyspace: &Keyspace<()>, keys: &[Key], operation: Operation) -> u64 {
@@ -70,18 +87,17 @@ fn unstaged(keyspace: &Keyspace<()>, keys: &[Key], operation: Operation) -> u64 
 
 fn staged(keyspace: &Keyspace<()>, keys: &[Key], batch: usize, operation: Operation) -> u64 {
     let mut sum = 0u64;
-    let mut places = [Place { hash: 0, shard: 0 }; 32];
     for keys in keys.chunks(batch) {
-        let places = &mut places[..keys.len()];
         let guard = keyspace.pin();
-        for (place, key) in places.iter_mut().zip(keys) {
-            *place = keyspace.locate(key);
-            keyspace.prefetch_bucket(0, *place, &guard);
-        }
-        for place in places.iter() {
-            keyspace.prefetch_record(0, *place, &guard);
-        }
-        for (place, key) in places.iter().zip(keys) {
+        let staged: SmallVec<[(Place, Ahead<'_>); 32]> = keys
+            .iter()
+            .map(|key| {
+                let place = keyspace.locate(key);
+                (place, keyspace.prefetch_bucket(0, place, &guard))
+            })
+            .collect();
+        staged.iter().for_each(|(_, ahead)| ahead.prefetch_record());
+        for ((place, _), key) in staged.iter().zip(keys) {
             sum = sum.wrapping_add(operation(keyspace, *place, key));
         }
     }
@@ -91,19 +107,22 @@ fn staged(keyspace: &Keyspace<()>, keys: &[Key], batch: usize, operation: Operat
 /// Inserts while growing from empty, and deletes until empty.
 fn grow(keys: &[Key]) {
     let repeat = (OPERATIONS / 4 / keys.len()).max(1);
-    let mut best = [[f64::INFINITY; 3]; 2];
+    let mut best = [[0.0; 3]; 2];
     for (column, batch) in [0, 16, 32].into_iter().enumerate() {
-        for _ in 0..ROUNDS.min(3) {
-            let (mut insert, mut delete) = (0.0, 0.0);
-            for _ in 0..repeat {
-                let keyspace = subject::keyspace();
-                insert += timed(&keyspace, keys, batch, subject::set);
-                delete += timed(&keyspace, keys, batch, subject::delete);
-            }
-            let each = (repeat * keys.len()) as f64;
-            best[0][column] = best[0][column].min(insert / each);
-            best[1][column] = best[1][column].min(delete / each);
-        }
+        let keyspaces = || -> Vec<_> { (0..repeat).map(|_| subject::keyspace()).collect() };
+        let each = (repeat * keys.len()) as f64;
+        let mut grown = keyspaces();
+        best[0][column] = (0..3)
+            .map(|_| {
+                grown = keyspaces();
+                least(1, || grown.iter().for_each(|keyspace| pass(keyspace, keys, batch, subject::set)))
+                    / each
+            })
+            .min_by(f64::total_cmp)
+            .expect("three rounds");
+        best[1][column] =
+            least(1, || grown.iter().for_each(|keyspace| pass(keyspace, keys, batch, subject::delete)))
+                / each;
     }
     for (name, times) in ["insert, growing from empty", "delete until empty"].into_iter().zip(best) {
         println!("  {name:<34}{:>10.1} {:>10.1} {:>10.1}", times[0], times[1], times[2]);
@@ -114,51 +133,37 @@ fn grow(keys: &[Key]) {
 fn hashbrown(keys: &[Key], absent: &[Key]) {
     type Map = hashbrown::HashMap<Box<[u8]>, Box<[u8]>>;
     let repeat = (OPERATIONS / keys.len()).max(1);
-    let best = |name: &str, pass: &mut dyn FnMut() -> u64| {
-        let round = |pass: &mut dyn FnMut() -> u64| {
-            let start = Instant::now();
-            for _ in 0..repeat {
+    let print = |name: &str, nanoseconds: f64| println!("  hashbrown {name:<24}{nanoseconds:>10.1}");
+    let row = |name: &str, pass: &mut dyn FnMut() -> u64| {
+        let all = least(ROUNDS, || {
+            (0..repeat).for_each(|_| {
                 black_box(pass());
-            }
-            start.elapsed().as_nanos() as f64 / (repeat * keys.len()) as f64
-        };
-        let nanoseconds = (0..ROUNDS).map(|_| round(pass)).min_by(f64::total_cmp).unwrap_or(f64::NAN);
-        println!("  hashbrown {name:<24}{nanoseconds:>10.1}");
+            })
+        });
+        print(name, all / (repeat * keys.len()) as f64);
     };
-    let insert_all = || {
-        let mut map = Map::default();
-        for key in keys {
-            map.insert(key.as_slice().into(), [b'v'; 64].as_slice().into());
-        }
-        map
-    };
-    let mut map = insert_all();
+    let mut map = Map::default();
     let look = |map: &Map, keys: &[Key]| {
         let touch = |value: &Box<[u8]>| u64::from(value[0]) + u64::from(value[value.len() - 1]);
         keys.iter().map(|key| map.get(key.as_slice()).map_or(0, touch)).sum()
     };
-    best("get hit", &mut || look(&map, keys));
-    best("get miss", &mut || look(&map, absent));
-    best("overwrite same size", &mut || {
-        keys.iter().for_each(|key| {
-            if let Some(value) = map.get_mut(key.as_slice()) {
-                value.copy_from_slice(&[b'v'; 64]);
-            }
-        });
+    let insert = least(3, || {
+        map = Map::default();
+        for key in keys {
+            map.insert(key.as_slice().into(), [b'v'; 64].as_slice().into());
+        }
+    });
+    row("get hit", &mut || look(&map, keys));
+    row("get miss", &mut || look(&map, absent));
+    row("overwrite same size", &mut || {
+        for key in keys {
+            map.get_mut(key.as_slice()).expect("all keys are there").copy_from_slice(&[b'v'; 64]);
+        }
         0
     });
-    drop(map);
-    let (mut insert, mut delete) = (f64::INFINITY, f64::INFINITY);
-    for _ in 0..3 {
-        let start = Instant::now();
-        let mut map = insert_all();
-        insert = insert.min(start.elapsed().as_nanos() as f64 / keys.len() as f64);
-        let start = Instant::now();
-        keys.iter().for_each(|key| drop(map.remove(key.as_slice())));
-        delete = delete.min(start.elapsed().as_nanos() as f64 / keys.len() as f64);
-    }
-    println!("  hashbrown {:<24}{insert:>10.1}", "insert, growing");
-    println!("  hashbrown {:<24}{delete:>10.1}", "delete until empty");
+    let delete = least(1, || keys.iter().for_each(|key| drop(map.remove(key.as_slice()))));
+    print("insert, growing", insert / keys.len() as f64);
+    print("delete until empty", delete / keys.len() as f64);
 }
 
 /// Runs one operation a hundred thousand times inside a function that callgrind can be told to collect.
@@ -173,6 +178,7 @@ pub fn count(operation: &str) {
         "overwrite" => (&keys, subject::set),
         "insert" => (&absent, subject::set),
         "delete" => (&keys, subject::delete),
+        "lock" => (&keys, subject::lock),
         other => panic!("unknown operation {other}"),
     };
     let batch = if operation.ends_with("_staged") { 16 } else { 0 };

@@ -135,7 +135,7 @@ impl Table {
     }
 
     /// The entry of a hash: for the lock's holder with relaxed order, for a pinned reader with acquire.
-    #[inline]
+    #[inline(always)]
     pub(super) fn lookup(&self, hash: u64, order: Ordering) -> Entry {
         let entry = self.load_entry(order);
         let depth = entry.depth();

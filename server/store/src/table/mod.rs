@@ -28,6 +28,7 @@ use self::segment::word_of;
 use crate::hash::KeyHasher;
 use crate::record::RawRecord;
 
+pub use self::prefetch::Ahead;
 pub(crate) use self::segment::Location;
 pub(crate) use self::walk::Found;
 
@@ -53,7 +54,7 @@ impl Table {
 
     /// # Safety
     /// The shard's lock is held.
-    #[inline]
+    #[inline(always)]
     pub(crate) unsafe fn find(&self, hash: u64, key: &[u8]) -> Option<Location> {
         // SAFETY: the lock is held, so that the segment is alive.
         unsafe { self.segment(hash)?.find(hash, key) }

@@ -1,5 +1,6 @@
 //! Looking ahead without the lock: hints to the processor about what a lookup will read.
 
+use core::marker::PhantomData;
 use core::sync::atomic::Ordering::Acquire;
 
 use crossbeam_epoch::Guard;
@@ -28,47 +29,71 @@ pub(super) fn prefetch<T>(address: *const T) {
     let _ = address;
 }
 
-impl Table {
-    /// The home bucket of a hash, for a reader without the lock.
+/// Where a key will be looked for: its bucket, that of its overflow, and its tag.
+#[derive(Clone, Copy)]
+pub struct Ahead<'g> {
+    /// The home bucket; null when the database is empty.
+    home: *const Bucket,
+    /// Whether the segment has a bucket behind it.
+    has_next: bool,
+    tag: u8,
+    /// The buckets are alive as long as the guard.
+    guard: PhantomData<&'g Guard>,
+}
+
+impl Ahead<'_> {
+    /// No bucket: nothing to load.
+    pub(crate) const NOTHING: Self =
+        Self { home: core::ptr::null(), has_next: false, tag: 0, guard: PhantomData };
+
+    /// Starts loading the records that the home bucket, or its neighbour, has under the key's tag.
     #[inline]
-    fn home<'g>(&self, hash: u64, _: &'g Guard) -> Option<(&'g Bucket, Option<&'g Bucket>)> {
+    pub fn prefetch_record(self) {
+        // SAFETY: a bucket that is there is kept alive by the guard.
+        let Some(home) = (unsafe { self.home.as_ref() }) else { return };
+        let control = home.control();
+        let mut slots = control.matches(self.tag);
+        if let Some(slot) = slots.next() {
+            prefetch_record_of(home, slot);
+            // A second match is a coincidence of tags: one in forty.
+            slots.for_each(|slot| prefetch_record_of(home, slot));
+        } else if control.neighbours() > 0 && self.has_next {
+            self.prefetch_from_neighbour();
+        }
+    }
+
+    #[inline(never)]
+    fn prefetch_from_neighbour(self) {
+        // SAFETY: the segment has a bucket after this one, in the same allocation, which the guard keeps alive.
+        let next = unsafe { &*self.home.add(1) };
+        next.control().matches(self.tag).for_each(|slot| prefetch_record_of(next, slot));
+    }
+}
+
+impl Table {
+    /// Where a hash will be looked for, for a reader without the lock.
+    #[inline]
+    pub(crate) fn look_ahead<'g>(&self, hash: u64, _: &'g Guard) -> Ahead<'g> {
         // The guard was taken before the entry is read, and keeps alive what the entry names.
-        let segment = self.lookup(hash, Acquire).segment()?;
+        let Some(segment) = self.lookup(hash, Acquire).segment() else { return Ahead::NOTHING };
         let line = segment.home(stamp_of(hash, segment.depth));
-        Some((segment.line(line), (line + 1 < segment.lines()).then(|| segment.line(line + 1))))
+        // SAFETY: a home is inside its segment.
+        let home = unsafe { segment.start.add(line) };
+        Ahead { home: home.as_ptr(), has_next: segment.stash > 0, tag: tag_of(hash), guard: PhantomData }
     }
 
     /// Starts loading the home bucket of a hash.
     #[inline]
-    pub(crate) fn prefetch_bucket(&self, hash: u64, guard: &Guard) {
-        if let Some((home, _)) = self.home(hash, guard) {
-            prefetch(home);
-        }
-    }
-
-    /// Starts loading the records that the home bucket of a hash, or its neighbour, has under its tag.
-    #[inline]
-    pub(crate) fn prefetch_record(&self, hash: u64, guard: &Guard) {
-        let Some((home, next)) = self.home(hash, guard) else { return };
-        let control = home.control();
-        let tag = tag_of(hash);
-        let mut found = false;
-        for slot in control.matches(tag) {
-            prefetch_ahead(home, slot);
-            found = true;
-        }
-        if !found
-            && control.neighbours() > 0
-            && let Some(next) = next
-        {
-            next.control().matches(tag).for_each(|slot| prefetch_ahead(next, slot));
-        }
+    pub(crate) fn prefetch_bucket<'g>(&self, hash: u64, guard: &'g Guard) -> Ahead<'g> {
+        let ahead = self.look_ahead(hash, guard);
+        prefetch(ahead.home);
+        ahead
     }
 }
 
-/// The two lines that a small record lies in.
+/// Starts loading the two lines that a small record lies in.
 #[inline]
-fn prefetch_ahead(bucket: &Bucket, slot: usize) {
+fn prefetch_record_of(bucket: &Bucket, slot: usize) {
     let record = bucket.word(slot).address();
     prefetch(record);
     prefetch(record.wrapping_byte_add(CACHE_LINE));

@@ -22,9 +22,10 @@ pub(super) const MAX_DEPTH: u32 = 26;
 /// Bits of the hash that a slot keeps.
 pub(super) const STAMP_BITS: u32 = 16;
 
-/// A stamp starts at a depth that is a multiple of this: a segment reads its records' keys to hash them again in one
-/// of so many splits, and the bits that follow the depth are never fewer than the other `STAMP_BITS - 3`.
-const STAMP_STEP: u32 = 4;
+/// A stamp starts at a depth that is a multiple of this: only a split across such a depth has to read its records'
+/// keys and hash them again. At the depth before it nine bits of the stamp are left to choose among the homes, of
+/// which there are at most 59.
+const STAMP_STEP: u32 = 8;
 
 /// First bit of the hash that the stamps of a segment of this depth keep.
 #[inline]
@@ -200,7 +201,7 @@ impl Segment {
 
     /// # Safety
     /// The shard's lock is held.
-    #[inline]
+    #[inline(always)]
     pub(super) unsafe fn find(self, hash: u64, key: &[u8]) -> Option<Location> {
         let tag = tag_of(hash);
         let line = self.home(stamp_of(hash, self.depth));

@@ -1,0 +1,83 @@
+//! Benchmark runs: several servers, measured in turns by the same generator on the same machine.
+//!
+//! The servers run on one CPU, the generator on another. A round starts every server afresh, loads the keys, and then goes
+//! through the shapes (depth, GET or SET); within a shape the servers take turns, in an order that rotates from
+//! round to round, so that a drift of the machine meets all of them. What counts is the server's CPU time per
+//! operation and its ratio to another server's *in the same round*; throughput is shown beside it.
+
+mod command_line;
+mod host;
+mod quick;
+mod results;
+mod servers;
+mod statistics;
+
+pub use command_line::BenchArguments;
+pub use host::Host;
+pub use quick::{QuickOptions, quick};
+pub use results::Results;
+pub use servers::{Candidate, Program};
+pub use statistics::{Range, Row, Sample, Shape, rows};
+
+use crate::load::LoadError;
+use std::io;
+use std::path::PathBuf;
+use thiserror::Error;
+
+/// Why a benchmark did not come to its end.
+#[derive(Debug, Error)]
+pub enum BenchError {
+    /// The user stopped it.
+    #[error("stopped; no results were written")]
+    Interrupted,
+    /// Not one of the servers could be run.
+    #[error("there is no server to measure")]
+    NoServers,
+    /// The generator failed for a reason that is not the server's.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// A file could not be written.
+    #[error("{path}: {source}")]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// What the kernel says.
+        source: io::Error,
+    },
+    /// The kernel refused something else.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// Why one server is left out; the others go on.
+#[derive(Debug, Error)]
+pub enum ServerError {
+    /// The program could not be started.
+    #[error("cannot start {program}: {source}")]
+    Start {
+        /// The program.
+        program: String,
+        /// What the kernel says.
+        source: io::Error,
+    },
+    /// It ended before it answered.
+    #[error("it ended at once: {0}")]
+    Ended(String),
+    /// It runs and does not answer.
+    #[error("it does not answer after {0} seconds")]
+    Silent(u64),
+    /// It was measured and failed.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// It answered with errors.
+    #[error("{errors} of its replies were errors, the first: {first}")]
+    Replies {
+        /// How many.
+        errors: u64,
+        /// The first one's text.
+        first: String,
+    },
+    /// Something that this machine has to provide is missing.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}

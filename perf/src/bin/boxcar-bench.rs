@@ -1,0 +1,35 @@
+//! `boxcar-bench`: benchmark runs. `quick` measures Boxcar, the null servers and the peers; `null` and `load` are
+//! `boxcar-null` and `boxcar-load` once more, so that one binary is enough for a run.
+
+#![forbid(unsafe_code)]
+
+use boxcar_perf::bench::BenchArguments;
+use boxcar_perf::load::command_line::LoadArguments;
+use boxcar_perf::null::NullArguments;
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+#[derive(Debug, Parser)]
+#[command(name = "boxcar-bench", version, about)]
+struct CommandLine {
+    #[command(subcommand)]
+    run: Run,
+}
+
+#[derive(Debug, Subcommand)]
+enum Run {
+    /// Boxcar, the null servers and the peers in turns: a table of server CPU time, throughput and latency.
+    Quick(BenchArguments),
+    /// The same as boxcar-load.
+    Load(LoadArguments),
+    /// The same as boxcar-null.
+    Null(NullArguments),
+}
+
+fn main() -> ExitCode {
+    match CommandLine::parse().run {
+        Run::Quick(arguments) => arguments.execute(),
+        Run::Load(arguments) => arguments.execute(),
+        Run::Null(arguments) => arguments.execute(),
+    }
+}

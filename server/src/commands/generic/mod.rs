@@ -1,0 +1,31 @@
+//! Keys of any type.
+//!
+//! - [`keyspace`]: DEL, UNLINK, EXISTS, TOUCH, TYPE.
+//! - [`transfer`]: RENAME, RENAMENX, COPY, MOVE.
+//! - [`expiry`]: EXPIRE and TTL with their kin, PERSIST.
+//! - [`walk`]: KEYS, SCAN, RANDOMKEY, which visit shard after shard.
+//! - [`object`]: OBJECT and its subcommands.
+
+pub mod expiry;
+pub mod keyspace;
+pub mod object;
+#[cfg(test)]
+mod tests;
+pub mod transfer;
+pub mod walk;
+
+use super::row::{Argument, Categories, Command, Group, Locks};
+
+/// The family's rows.
+pub const COMMANDS: &[&[Command]] =
+    &[keyspace::COMMANDS, transfer::COMMANDS, expiry::COMMANDS, walk::COMMANDS, object::COMMANDS];
+
+/// What the rows have in common.
+const ROW: Command = Command {
+    group: Group::Generic,
+    categories: Categories::KEYSPACE,
+    locks: Locks::Keys,
+    ..Command::DEFAULT
+};
+
+const KEY: Argument = Argument::new("key", "key");

@@ -1,6 +1,0 @@
-//! Placeholder family.
-
-use super::row::Command;
-
-/// The rows.
-pub const COMMANDS: &[Command] = &[];

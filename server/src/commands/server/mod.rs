@@ -1,0 +1,68 @@
+//! Commands about the server as a whole.
+//!
+//! - [`info`]: INFO and the sections this room knows.
+//! - [`command`]: COMMAND, the register as clients read it.
+//! - [`config`]: CONFIG.
+//! - [`databases`]: DBSIZE, FLUSHDB, FLUSHALL, SWAPDB.
+//! - [`status`]: TIME, LASTSAVE, ROLE, WAIT; [`lolwut`]: LOLWUT.
+//! - [`shutdown`]: SHUTDOWN.
+//! - [`memory`]: MEMORY; [`allocator`] knows the allocator's own figures.
+//! - [`watching`]: MONITOR, SLOWLOG; [`latency`]: LATENCY.
+//! - [`debug`]: DEBUG.
+
+pub mod allocator;
+pub mod command;
+pub mod config;
+pub mod databases;
+pub mod debug;
+pub mod info;
+pub mod latency;
+pub mod lolwut;
+pub mod memory;
+pub mod shutdown;
+pub mod status;
+pub mod watching;
+
+#[cfg(test)]
+mod tests;
+
+use super::help::help;
+use super::row::{Command, Flags, Group};
+
+/// The Redis version whose dialect is spoken: what clients look at to know which commands they may send.
+pub const REDIS_VERSION: &str = "7.2.4";
+
+/// Boxcar's own version.
+pub const BOXCAR_VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// What the rows of the family have in common.
+const ROW: Command = Command { group: Group::Server, ..Command::DEFAULT };
+
+/// What most commands about the server's inside need.
+const ADMIN_FLAGS: Flags = Flags::of(&[Flags::ADMIN, Flags::NOSCRIPT, Flags::LOADING, Flags::STALE]);
+
+/// What `HELP` subcommands have in common.
+const HELP: Command = Command {
+    name: "help",
+    arity: 2,
+    flags: Flags::of(&[Flags::LOADING, Flags::STALE]),
+    since: "5.0.0",
+    summary: "Describes the subcommands.",
+    handler: help,
+    ..ROW
+};
+
+/// The family's rows.
+pub const COMMANDS: &[&[Command]] = &[
+    command::COMMANDS,
+    config::COMMANDS,
+    databases::COMMANDS,
+    debug::COMMANDS,
+    info::COMMANDS,
+    latency::COMMANDS,
+    lolwut::COMMANDS,
+    memory::COMMANDS,
+    shutdown::COMMANDS,
+    status::COMMANDS,
+    watching::COMMANDS,
+];
