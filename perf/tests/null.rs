@@ -42,7 +42,7 @@ fn load(endpoint: Endpoint, set: bool, pipeline: usize) -> LoadReport {
 }
 
 fn every_request_gets_its_reply(backend: Backend) {
-    for (set, reply) in [(false, &REPLY.repeat(1)[..]), (true, b"+OK\r\n")] {
+    for (set, reply) in [(false, REPLY), (true, b"+OK\r\n")] {
         let kind = if set { Kind::Set } else { Kind::Get };
         let server = NullServer::start(&options(backend, tcp(), request_len(kind, 64), reply)).unwrap();
         let endpoint = Endpoint::Tcp(server.tcp_address().unwrap());
