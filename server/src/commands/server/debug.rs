@@ -3,6 +3,7 @@
 use super::config::is_local;
 use super::{ADMIN_FLAGS, ROW};
 use crate::commands::access::idle_seconds;
+use crate::commands::generic::object::reference_count;
 use crate::commands::help::{subcommand_syntax, write_help};
 use crate::commands::row::{Command, Flags, Locks};
 use crate::commands::{Args, CommandResult, Cx, Error, args::parse_integer};
@@ -115,8 +116,9 @@ fn object(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     let record = cx.keys.peek(args.at(2)).ok_or(Error::NoSuchKey)?;
     let idle = idle_seconds(record.access(), now_ms);
     let text = format!(
-        "Value at:{:p} refcount:1 encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{idle}",
+        "Value at:{:p} refcount:{} encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{idle}",
         record.key().as_ptr(),
+        reference_count(record.value()),
         record.encoding().name(),
         serialized_length(record),
         record.access(),

@@ -2,10 +2,10 @@
 //!
 //! - [`info`]: INFO and the sections this room knows.
 //! - [`command`]: COMMAND, the register as clients read it.
-//! - [`mod@config`]: CONFIG.
+//! - [`mod@config`]: CONFIG and its subcommands.
 //! - [`databases`]: DBSIZE, FLUSHDB, FLUSHALL, SWAPDB.
 //! - [`status`]: TIME, LASTSAVE, ROLE, WAIT; [`lolwut`]: LOLWUT.
-//! - [`mod@shutdown`]: SHUTDOWN.
+//! - [`mod@shutdown`]: SHUTDOWN with all its options.
 //! - [`memory`]: MEMORY; [`allocator`] knows the allocator's own figures.
 //! - [`watching`]: MONITOR, SLOWLOG; [`latency`]: LATENCY.
 //! - [`acl`]: ACL. [`debug`]: DEBUG.

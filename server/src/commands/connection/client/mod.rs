@@ -2,7 +2,7 @@
 //!
 //! - [`identity`]: ID, GETNAME, SETNAME, SETINFO.
 //! - [`list`]: LIST and INFO.
-//! - [`mod@kill`]: KILL.
+//! - [`mod@kill`]: KILL in its old and new form.
 //! - [`behaviour`]: REPLY, NO-EVICT, NO-TOUCH, PAUSE, UNPAUSE, UNBLOCK.
 //! - [`tracking`]: CACHING, GETREDIR, TRACKING, TRACKINGINFO.
 
