@@ -48,6 +48,8 @@ bitflags::bitflags! {
         const PROTECTED = 1 << 19;
         /// Executed even inside MULTI instead of being queued (EXEC, DISCARD, ...).
         const NOT_QUEUED = 1 << 20;
+        /// Of use to the server itself and its tests only (`syscmd` in `COMMAND DOCS`).
+        const SYSTEM = 1 << 21;
     }
 }
 
@@ -393,7 +395,7 @@ pub struct Command {
     pub since: &'static str,
     /// Group.
     pub group: Group,
-    /// Cost, in Redis's notation.
+    /// Cost, in Redis's notation; empty where there is nothing to say.
     pub complexity: &'static str,
     /// One sentence.
     pub summary: &'static str,
