@@ -3,7 +3,7 @@
 //! * [`load`] drives any server that speaks RESP, in a closed loop (as fast as the replies come) or an open one
 //!   (at a fixed rate, with latency counted from the moment a request *should* have left). Binary `boxcar-load`.
 //! * [`null`] serves fixed replies by the number of bytes received: the kernel's own limit. Binary `boxcar-null`.
-//! * [`bench`] runs servers in turns and compares what they spend. Binary `boxcar-bench`.
+//! * [`mod@bench`] runs servers in turns and compares what they spend. Binary `boxcar-bench`.
 //! * [`cost`] reads what a process or a thread has spent of the CPU: throughput moves with the machine's mood, CPU time
 //!   per operation much less.
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// Any reply of RESP2 or RESP3.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Value {
     /// `+`
     Simple(Vec<u8>),
@@ -256,6 +256,13 @@ pub fn quoted(text: &[u8]) -> String {
     }
     out.push('"');
     out
+}
+
+/// As in transcripts: what a failed assertion shows is to be read by somebody.
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl fmt::Display for Value {

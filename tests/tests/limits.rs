@@ -7,6 +7,7 @@ use boxcar_tests::{Client, Configuration, Value, in_every_configuration};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 in_every_configuration!(
@@ -15,6 +16,9 @@ in_every_configuration!(
     maxclients_keeps_a_door_for_the_operator,
     what_is_too_large_is_refused,
 );
+
+/// Held by the tests that take much of the machine, so that only one of them runs at a time.
+static MUCH: Mutex<()> = Mutex::new(());
 
 /// Lets this process, and the servers it starts, open this many files.
 fn allow_files(count: u64) {
@@ -28,6 +32,7 @@ fn allow_files(count: u64) {
 
 fn ten_thousand_connections(configuration: Configuration) {
     const COUNT: usize = 10_000;
+    let _alone = MUCH.lock().unwrap_or_else(PoisonError::into_inner);
     allow_files(12_000);
     let server =
         Options::boxcar(configuration).flags(["--maxclients", "10100", "--tcp-backlog", "4096"]).start();
@@ -60,6 +65,7 @@ fn connect(number: usize, address: SocketAddr) -> TcpStream {
 
 fn a_value_of_512_megabytes(configuration: Configuration) {
     const SIZE: usize = 512 << 20;
+    let _alone = MUCH.lock().unwrap_or_else(PoisonError::into_inner);
     let server = Options::boxcar(configuration).start();
     let mut client = server.client();
     let block: Vec<u8> = (0..1 << 20).map(|at: usize| (at % 251) as u8).collect();

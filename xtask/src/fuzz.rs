@@ -43,11 +43,13 @@ fn fuzz(folder: &Path, arguments: &Arguments) -> anyhow::Result<()> {
         let artifacts = folder.join("artifacts").join(target);
         std::fs::create_dir_all(&corpus)?;
         std::fs::create_dir_all(&artifacts)?;
+        let dictionary = folder.join("resp.dict");
         eprintln!("xtask: fuzzing {target} for {} s", arguments.seconds);
         workspace::run(
             Command::new(folder.join("target").join(&triple).join("release").join(target))
                 .arg(format!("-max_total_time={}", arguments.seconds))
                 .arg(format!("-artifact_prefix={}/", artifacts.display()))
+                .arg(format!("-dict={}", dictionary.display()))
                 .arg(&corpus),
         )?;
     }

@@ -112,7 +112,7 @@ pub fn quick(
     let servers = options.candidates.iter().map(|candidate| ServerRow {
         name: candidate.name.clone(),
         version: candidate.version.clone(),
-        command: shell_words(&candidate.command(options.server_cpu, "PORT", &null_note(candidate))),
+        command: shell_words(&candidate.named_command(options.server_cpu, "PORT", &null_note(candidate))),
     });
     Ok(Results {
         host,
@@ -182,6 +182,11 @@ impl Run<'_> {
             for mut turn in turns {
                 self.check_stop()?;
                 match self.measure(&mut turn, shape) {
+                    // A measurement in which the machine gave the server no time says nothing about it.
+                    Ok(report) if report.completed == 0 => {
+                        (self.say)(&format!("{shape}: {}: no reply in the window", turn.candidate.name));
+                        kept.push(turn);
+                    }
                     Ok(report) => {
                         self.tell(round, shape, &turn.candidate, &report);
                         let server = turn.candidate.name.clone();

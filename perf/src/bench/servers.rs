@@ -81,6 +81,15 @@ impl Candidate {
         [&pinned[..], &self.program.words, &port, &self.arguments, more].concat()
     }
 
+    /// The same command with the program's name instead of its path, for results that leave this machine.
+    pub fn named_command(&self, cpu: usize, port: &str, more: &[String]) -> Vec<String> {
+        let mut named = self.clone();
+        if let Some(name) = Path::new(&self.program.words[0]).file_name() {
+            named.program.words[0] = name.to_string_lossy().into_owned();
+        }
+        named.command(cpu, port, more)
+    }
+
     /// Starts it in `directory`, and waits until it answers.
     ///
     /// # Errors
@@ -204,6 +213,8 @@ mod tests {
             command,
             ["taskset", "-c", "0", "/peers/run", "redis-server", "--port", "7000", "--save", "", "--more"]
         );
+        let named = candidate.named_command(0, "7000", &[]);
+        assert_eq!(named[3..5], ["run", "redis-server"]);
     }
 
     #[test]

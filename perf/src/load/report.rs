@@ -139,6 +139,8 @@ impl LoadReport {
             busiest_thread: busiest.fold(0.0, f64::max),
         };
         let watched = tally.windows.iter().find_map(|span| span.server.map(|server| (server, span.wall)));
+        // A window without replies has no cost per operation, least of all zero.
+        let watched = watched.filter(|_| tally.completed > 0);
         let server = watched.map(|(server, wall)| ServerCost {
             us_per_op: per(server.as_secs_f64() * 1e6, completed),
             seconds: server.as_secs_f64(),

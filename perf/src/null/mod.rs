@@ -203,9 +203,10 @@ fn serve(
     let _gone = ready.send(report);
     let Some(mut driver) = driver else { return Ok(()) };
     let mut peers = Peers::new(options);
+    let mut wait = Wait::Forever;
     while !stop.load(Ordering::Acquire) {
-        driver.turn(Wait::Forever, &mut peers)?;
-        peers.act(&mut driver);
+        driver.turn(wait, &mut peers)?;
+        wait = peers.act(&mut driver);
     }
     Ok(())
 }

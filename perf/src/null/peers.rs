@@ -1,7 +1,7 @@
 //! The null server's connections: bytes received, replies owed.
 
 use super::NullOptions;
-use boxcar_sys::{Driver, Handler, ListenerId, Reading, Sent, Token};
+use boxcar_sys::{Driver, Handler, ListenerId, Reading, Sent, Token, Wait};
 use std::io;
 use std::os::fd::OwnedFd;
 
@@ -46,6 +46,8 @@ pub(super) struct Peers {
     touched: Vec<u32>,
     spare: Vec<Vec<u8>>,
     max_connections: usize,
+    /// A send was begun whose end somebody waits for.
+    awaited: bool,
 }
 
 impl Peers {
@@ -63,11 +65,15 @@ impl Peers {
             touched: Vec::new(),
             spare: Vec::new(),
             max_connections: options.driver.max_connections,
+            awaited: false,
         }
     }
 
-    /// Does what the last turn's events ask for.
-    pub fn act(&mut self, driver: &mut Driver) {
+    /// Does what the last turn's events ask for, and returns how the next turn may wait.
+    ///
+    /// A driver may report the end of a send only when something else ends its sleep: most sends need no report. Where more
+    /// replies, a resumption or the connection's end hang on it, the next turn must not sleep.
+    pub fn act(&mut self, driver: &mut Driver) -> Wait {
         for socket in std::mem::take(&mut self.accepted) {
             if let Some(token) = self.admit() {
                 driver.register(token, socket);
@@ -76,6 +82,7 @@ impl Peers {
         while let Some(index) = self.touched.pop() {
             self.serve(driver, index as usize);
         }
+        if std::mem::take(&mut self.awaited) { Wait::Poll } else { Wait::Forever }
     }
 
     /// A token for a new connection; `None` when all are taken (the socket is then closed by being dropped).
@@ -115,7 +122,10 @@ impl Peers {
             peer.owed -= count;
             match driver.send(peer.token, buffer) {
                 Sent::Done(buffer) => recycle(&mut self.spare, buffer),
-                Sent::Pending => peer.sending = true,
+                Sent::Pending => {
+                    peer.sending = true;
+                    self.awaited |= peer.owed > 0 || peer.paused || peer.ended;
+                }
                 Sent::Failed(buffer, _) => {
                     recycle(&mut self.spare, buffer);
                     peer.owed = 0;

@@ -82,6 +82,7 @@ fn cases() -> Vec<Case> {
         Case { name: "parse-inline-get", pass: parse(inline) },
         Case { name: "reply-bulk-64", pass: reply(move |reply, _| reply.bulk(black_box(&value))) },
         Case { name: "reply-bulk-16", pass: reply(|reply, _| reply.bulk(black_box(b"0123456789abcdef"))) },
+        Case { name: "reply-bulk-512", pass: reply(|reply, _| reply.bulk(black_box(&[b'v'; 512]))) },
         Case { name: "reply-ok", pass: reply(|reply, _| reply.ok()) },
         Case { name: "reply-integer-1", pass: reply(|reply, _| reply.integer(black_box(1))) },
         Case { name: "reply-integer-large", pass: reply(|reply, _| reply.integer(black_box(1_234_567_890))) },

@@ -66,12 +66,16 @@ pub(crate) fn push_line(buffer: &mut Vec<u8>, marker: u8, value: u64) {
     } else if value < 100 {
         let (tens, ones) = (value as u8 / 10, value as u8 % 10);
         buffer.extend_from_slice(&[marker, b'0' + tens, b'0' + ones, b'\r', b'\n']);
+    } else if value < 1000 {
+        let (hundreds, tens, ones) = (value / 100, value / 10 % 10, value % 10);
+        let digit = |value: u64| b'0' + value as u8;
+        buffer.extend_from_slice(&[marker, digit(hundreds), digit(tens), digit(ones), b'\r', b'\n']);
     } else {
         push_long_line(buffer, marker, value);
     }
 }
 
-/// [`push_line`] for values of three digits and more.
+/// [`push_line`] for values of four digits and more.
 fn push_long_line(buffer: &mut Vec<u8>, marker: u8, value: u64) {
     let mut digits = itoa::Buffer::new();
     let digits = digits.format(value).as_bytes();

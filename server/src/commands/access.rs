@@ -111,7 +111,7 @@ mod tests {
     fn idle_time_survives_the_wrap() {
         let access = AccessClock::Recency.new_key(NOW_MS);
         assert_eq!(idle_seconds(access, NOW_MS + 5_000), 5);
-        let wrap_ms = (NOW_MS / 1000 | 0x00ff_ffff) * 1000;
+        let wrap_ms = ((NOW_MS / 1000) | 0x00ff_ffff) * 1000;
         let access = AccessClock::Recency.used(0, wrap_ms);
         assert_eq!((access, idle_seconds(access, wrap_ms + 3_000)), (0x00ff_ffff, 3));
     }

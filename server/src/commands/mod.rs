@@ -18,7 +18,7 @@ pub mod table;
 pub mod watch;
 
 #[cfg(test)]
-pub mod testing;
+pub(crate) mod testing;
 
 pub mod connection;
 pub mod generic;

@@ -6,7 +6,8 @@
 //!
 //! - [`value`](Value): what a record holds, as the commands see it.
 //! - [`record`](Record): one allocation with key, expiry, access clock and small value; large ones are [`Blob`]s.
-//! - `table`: the hash table. `root`: one database's table in one shard, and the figures about it.
+//! - `table`: extendible hashing over segments that grow, split, shrink and merge alone.
+//! - `root`: one database's table in one shard, and the figures about it.
 //! - `lock`: a word to spin on, and a list to park on ([`Wake`]).
 //!
 //! What this package must never do: read a clock, block on anything but a shard's lock, or let a command pay for

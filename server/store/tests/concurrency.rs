@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
-use boxcar_store::{Entry, Keyspace, KeyspaceOptions, Value, Wake};
+use boxcar_store::{Entry, Keyspace, KeyspaceOptions, Record, Value, Wake};
 
 const KEYS: u32 = if cfg!(miri) { 300 } else { 60_000 };
 const ROUNDS: usize = if cfg!(miri) { 1 } else { 6 };
@@ -133,7 +133,7 @@ fn a_shared_value_outlives_its_key() {
     for round in 0..50u8 {
         let value = vec![round; 1000];
         keyspace.lock(0).db(0).set(place.hash, b"big", Value::Bytes(&value), None, 0);
-        let blob = keyspace.lock(0).db(0).get(place.hash, b"big").and_then(|record| record.blob()).unwrap();
+        let blob = keyspace.lock(0).db(0).get(place.hash, b"big").and_then(Record::blob).unwrap();
         let reader = std::thread::spawn(move || blob.iter().all(|&byte| byte == round));
         if let Entry::Occupied(mut entry) = keyspace.lock(0).db(0).entry(place.hash, b"big") {
             entry.resize_bytes(1100).fill(0xff);

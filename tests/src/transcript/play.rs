@@ -79,7 +79,7 @@ impl<'a> Player<'a> {
             }
             Action::Raw { client, bytes } => {
                 let bytes = expand(bytes, &self.captured)?;
-                self.log.push(format!("{client}>> {}", quoted(&bytes)));
+                self.log.push(format!("{client}>> {}", shortened(&quoted(&bytes))));
                 self.client(client)?.send_raw(&bytes).map_err(|e| format!("cannot send: {e}"))
             }
             Action::Close { client } => match self.clients.remove(client) {

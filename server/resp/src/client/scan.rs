@@ -145,10 +145,20 @@ fn number_line(input: &[u8], at: usize) -> Result<Option<(i64, usize)>, DecodeEr
     Ok(Some((number, next)))
 }
 
+/// Characters of a line looked at one by one before a vectorised search is called.
+const SHORT_LINE: usize = 6;
+
 /// Reads the line at `at`: its text without the marker, and the offset behind it.
 #[inline]
 fn line(input: &[u8], at: usize) -> Result<Option<(&[u8], usize)>, DecodeError> {
     let rest = &input[at + 1..];
+    // Most lines are short: a status, a small integer. Looking is cheaper than calling a search.
+    let short = rest.iter().take(SHORT_LINE).position(|&byte| byte == b'\r');
+    if let Some(end) = short
+        && rest.get(end + 1) == Some(&b'\n')
+    {
+        return Ok(Some((&rest[..end], at + end + 3)));
+    }
     let search = &rest[..rest.len().min(limits::MAX_REPLY_LINE + 1)];
     match memchr::memchr(b'\r', search) {
         Some(end) => match rest.get(end + 1) {

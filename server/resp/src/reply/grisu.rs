@@ -87,26 +87,20 @@ impl Interval {
     /// Digits of `upper`, until what is left lies within the interval; then the last one is moved towards the number itself.
     fn generate(&self, digits: &mut Digits) -> (usize, i32) {
         let one = 1u64 << self.fraction_bits;
-        let mut whole = self.upper >> self.fraction_bits;
+        // Thirty-two bits or fewer, and not zero: see SCALED_EXPONENTS.
+        let mut whole = (self.upper >> self.fraction_bits) as u32;
         let mut fraction = self.upper & (one - 1);
         let mut count = 0;
-        let mut emit = |digit: u64| {
-            if digit != 0 || count != 0 {
-                digits[count] = b'0' + digit as u8;
-                count += 1;
-            }
-            count
-        };
-        // A whole part of 32 bits has ten digits or fewer.
-        for exponent in (0..10).rev() {
-            let unit = 10u64.pow(exponent);
-            let written = emit(whole / unit);
+        for exponent in (0..=whole.ilog10()).rev() {
+            let unit = 10u32.pow(exponent);
+            digits[count] = b'0' + (whole / unit) as u8;
+            count += 1;
             whole %= unit;
-            let rest = (whole << self.fraction_bits) + fraction;
+            let rest = (u64::from(whole) << self.fraction_bits) + fraction;
             if rest <= self.width {
-                let last = &mut digits[written.max(1) - 1];
-                approach(last, rest, unit << self.fraction_bits, self.width, self.distance);
-                return (written, exponent as i32);
+                let unit = u64::from(unit) << self.fraction_bits;
+                approach(&mut digits[count - 1], rest, unit, self.width, self.distance);
+                return (count, exponent as i32);
             }
         }
         let (mut width, mut distance, mut exponent) = (self.width, self.distance, 0);
@@ -115,11 +109,12 @@ impl Interval {
             width *= 10;
             distance *= 10;
             exponent -= 1;
-            let written = emit(fraction >> self.fraction_bits);
+            digits[count] = b'0' + (fraction >> self.fraction_bits) as u8;
+            count += 1;
             fraction &= one - 1;
             if fraction < width {
-                approach(&mut digits[written.max(1) - 1], fraction, one, width, distance);
-                return (written, exponent);
+                approach(&mut digits[count - 1], fraction, one, width, distance);
+                return (count, exponent);
             }
         }
     }

@@ -67,7 +67,9 @@ enum Header<'a> {
 
 impl Parser {
     /// Reads the multibulk request that starts at `start`, of which nothing is known yet but that it starts with `*`.
-    #[inline]
+    ///
+    /// The everyday request, short headers and all of it there, is handled here; the rest is left to [`Parser::go_on`].
+    #[inline(always)]
     pub(super) fn begin_multibulk(
         &mut self,
         input: &[u8],
@@ -76,20 +78,41 @@ impl Parser {
         ceiling: &Ceiling,
         out: &mut Commands,
     ) -> Outcome {
-        let (count, at) = match input[start..] {
-            [_, digit @ b'1'..=b'9', b'\r', _, ..] => (u32::from(digit - b'0'), start + 4),
+        let first_arg = out.args.len();
+        let (at, remaining) = match input[start..] {
+            [_, digit @ b'1'..=b'9', b'\r', _, ..] => {
+                short_arguments(input, start + 4, u32::from(digit - b'0'), ceiling.bulk, &mut out.args)
+            }
             _ => match self.long_count(input, start, searched, ceiling) {
-                Ok((count, next)) => (count, next),
+                // An empty request leaves no argument.
+                Ok((0, next)) => return Outcome::Complete { end: next },
+                Ok((count, next)) => (next, count),
                 Err(outcome) => return outcome,
             },
         };
-        let first_arg = out.args.len();
-        match arguments(input, start, at, count, 0, ceiling, &mut out.args) {
+        if remaining != 0 {
+            return self.go_on(input, start, at, remaining, first_arg, ceiling, out);
+        }
+        out.finish(start, at, first_arg);
+        Outcome::Complete { end: at }
+    }
+
+    /// Reads the arguments from `at` on of a request that starts at `start`, and keeps what there is if it is incomplete.
+    #[cold]
+    #[expect(clippy::too_many_arguments, reason = "the state of begin_multibulk, in registers there")]
+    fn go_on(
+        &mut self,
+        input: &[u8],
+        start: usize,
+        at: usize,
+        remaining: u32,
+        first_arg: usize,
+        ceiling: &Ceiling,
+        out: &mut Commands,
+    ) -> Outcome {
+        match arguments(input, start, at, remaining, 0, ceiling, &mut out.args) {
             Arguments::Complete { end } => {
-                // An empty request leaves no argument.
-                if count != 0 {
-                    out.finish(start, end, first_arg);
-                }
+                out.finish(start, end, first_arg);
                 Outcome::Complete { end }
             }
             Arguments::Incomplete { position, remaining, searched, missing } => {
@@ -181,8 +204,32 @@ impl Parser {
     }
 }
 
-/// Reads `remaining` arguments from `at` on into `args`; the command they belong to starts at `start`.
-#[inline]
+/// Reads up to `remaining` arguments from `at` on into `args`, as long as they are complete and have short headers. The result is
+/// where it stopped and how many remain.
+#[inline(always)]
+fn short_arguments(
+    input: &[u8],
+    mut at: usize,
+    mut remaining: u32,
+    longest: usize,
+    args: &mut Vec<Span>,
+) -> (usize, u32) {
+    while remaining != 0 {
+        let Some((len, line_len)) = short_line(&input[at..], b'$') else { break };
+        let body = at + line_len;
+        let end = body + len + 2;
+        if len > longest || end > input.len() {
+            break;
+        }
+        args.push(Span { start: body as u32, len: len as u32 });
+        at = end;
+        remaining -= 1;
+    }
+    (at, remaining)
+}
+
+/// Reads `remaining` arguments from `at` on into `args`; the command they belong to starts at `start`, and the first
+/// `searched` bytes from `at` hold no line end.
 fn arguments(
     input: &[u8],
     start: usize,
@@ -192,16 +239,22 @@ fn arguments(
     ceiling: &Ceiling,
     args: &mut Vec<Span>,
 ) -> Arguments {
-    while remaining != 0 {
-        let (len, body) = match short_line(&input[at..], b'$') {
-            Some((len, line_len)) if len <= ceiling.bulk => (len, at + line_len),
-            _ => match long_length(input, at, searched, ceiling) {
-                Ok(long) => long,
-                Err(Arguments::Incomplete { position, searched, missing, .. }) => {
-                    return Arguments::Incomplete { position, remaining, searched, missing };
-                }
-                Err(other) => return other,
-            },
+    loop {
+        let (stopped, left) = short_arguments(input, at, remaining, ceiling.bulk, args);
+        if left == 0 {
+            return Arguments::Complete { end: stopped };
+        }
+        if stopped != at {
+            // The line searched before is behind us.
+            searched = 0;
+        }
+        (at, remaining) = (stopped, left);
+        let (len, body) = match long_length(input, at, searched, ceiling) {
+            Ok(found) => found,
+            Err(Length::Incomplete { searched }) => {
+                return Arguments::Incomplete { position: at, remaining, searched, missing: 0 };
+            }
+            Err(Length::Failed(error)) => return Arguments::Failed(error),
         };
         searched = 0;
         let end = body + len + 2;
@@ -209,18 +262,20 @@ fn arguments(
             if end - start > limits::MAX_COMMAND_LEN {
                 return Arguments::Failed(ProtocolError::InvalidBulkLength);
             }
-            return Arguments::Incomplete {
-                position: at,
-                remaining,
-                searched: 0,
-                missing: end - input.len(),
-            };
+            return Arguments::Incomplete { position: at, remaining, searched, missing: end - input.len() };
         }
         args.push(Span { start: body as u32, len: len as u32 });
         at = end;
         remaining -= 1;
     }
-    Arguments::Complete { end: at }
+}
+
+/// Why there is no length of an argument.
+enum Length {
+    /// The first `searched` bytes of its line hold no line end.
+    Incomplete { searched: usize },
+    /// It is not valid.
+    Failed(ProtocolError),
 }
 
 /// Reads any `$` line, slowly; `Ok` is the length and the offset behind the line.
@@ -230,23 +285,23 @@ fn long_length(
     at: usize,
     searched: usize,
     ceiling: &Ceiling,
-) -> Result<(usize, usize), Arguments> {
+) -> Result<(usize, usize), Length> {
     let (text, next) = match header(input, at, searched, ceiling.max_inline) {
         Header::Whole { text, next } => (text, next),
         Header::Incomplete { searched } => {
-            return Err(Arguments::Incomplete { position: at, remaining: 0, searched, missing: 0 });
+            return Err(Length::Incomplete { searched });
         }
-        Header::TooLong => return Err(Arguments::Failed(ProtocolError::TooBigBulkCount)),
+        Header::TooLong => return Err(Length::Failed(ProtocolError::TooBigBulkCount)),
     };
     if input[at] != b'$' {
-        return Err(Arguments::Failed(ProtocolError::ExpectedDollar(input[at])));
+        return Err(Length::Failed(ProtocolError::ExpectedDollar(input[at])));
     }
     match parse_integer(text).map(usize::try_from) {
         Some(Ok(len)) if len <= ceiling.bulk => Ok((len, next)),
         Some(Ok(len)) if len <= ceiling.max_bulk_len => {
-            Err(Arguments::Failed(ProtocolError::UnauthenticatedBulkLength))
+            Err(Length::Failed(ProtocolError::UnauthenticatedBulkLength))
         }
-        _ => Err(Arguments::Failed(ProtocolError::InvalidBulkLength)),
+        _ => Err(Length::Failed(ProtocolError::InvalidBulkLength)),
     }
 }
 

@@ -226,6 +226,14 @@ fn a_bulk_string_says_what_it_lacks() {
 }
 
 #[test]
+fn a_search_for_a_line_end_is_not_continued_in_a_later_line() {
+    let (first, rest) = (&b"*2\r\n$100"[..], &b"0\r\n"[..]);
+    let rest = [rest, &vec![b'v'; 1000], b"\r\n$\r"].concat();
+    let heard = hear([first, &rest, b"\n"], &Limits::default(), 1);
+    assert_eq!(heard.error, Some(ProtocolError::InvalidBulkLength));
+}
+
+#[test]
 fn a_raised_bulk_limit_stops_at_what_offsets_can_hold() {
     let limits = Limits { max_bulk_len: usize::MAX, ..Limits::default() };
     let hear = |input: String| hear([input.as_bytes()], &limits, 1).error;

@@ -3,7 +3,7 @@
 use super::{KEY, ROW};
 use crate::commands::row::{Argument, Command, Flags, KeyFlags, KeySpec};
 use crate::commands::{Args, CommandResult, Cx, Error};
-use boxcar_store::Entry;
+use boxcar_store::{Entry, Record};
 
 const SETTER: Command = Command {
     arity: -3,
@@ -186,7 +186,7 @@ fn set_expiry(cx: &mut Cx<'_, '_>, args: Args<'_>, unit: Unit, from_ms: i64) -> 
 
 /// TTL and its kin: the expiry, counted from `from_ms`; -1 when there is none, -2 when there is no key.
 fn get_expiry(cx: &mut Cx<'_, '_>, args: Args<'_>, unit: Unit, from_ms: i64) -> CommandResult {
-    let answer = match cx.keys.inspect(args.at(1)).map(|record| record.expire_at()) {
+    let answer = match cx.keys.inspect(args.at(1)).map(Record::expire_at) {
         None => -2,
         Some(None) => -1,
         Some(Some(expire_at_ms)) => {

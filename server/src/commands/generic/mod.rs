@@ -1,10 +1,10 @@
 //! Keys of any type.
 //!
-//! - [`keyspace`]: DEL, UNLINK, EXISTS, TOUCH, TYPE.
-//! - [`transfer`]: RENAME, RENAMENX, COPY, MOVE.
-//! - [`expiry`]: EXPIRE and TTL with their kin, PERSIST.
-//! - [`walk`]: KEYS, SCAN, RANDOMKEY, which visit shard after shard.
-//! - [`object`]: OBJECT and its subcommands.
+//! - `keyspace`: DEL, UNLINK, EXISTS, TOUCH, TYPE.
+//! - `transfer`: RENAME, RENAMENX, COPY, MOVE.
+//! - `expiry`: EXPIRE and TTL with their kin, PERSIST.
+//! - `walk`: KEYS, SCAN, RANDOMKEY, which visit shard after shard.
+//! - `object`: OBJECT and its subcommands.
 
 pub mod expiry;
 pub mod keyspace;

@@ -5,7 +5,7 @@ use crate::commands::access::{AccessClock, idle_seconds};
 use crate::commands::help::help;
 use crate::commands::row::{Command, Flags, KeyFlags, KeySpec, Locks};
 use crate::commands::{Args, Categories, CommandResult, Cx, Error};
-use boxcar_store::Value;
+use boxcar_store::{Record, Value};
 
 const SUBCOMMAND: Command = Command {
     arity: 3,
@@ -82,7 +82,7 @@ fn encoding(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
 
 fn freq(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     let now_ms = cx.keys.now_ms;
-    let Some(access) = cx.keys.inspect(args.at(2)).map(|record| record.access()) else {
+    let Some(access) = cx.keys.inspect(args.at(2)).map(Record::access) else {
         cx.reply.null();
         return Ok(());
     };
@@ -99,7 +99,7 @@ fn freq(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
 
 fn idletime(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     let now_ms = cx.keys.now_ms;
-    let Some(access) = cx.keys.inspect(args.at(2)).map(|record| record.access()) else {
+    let Some(access) = cx.keys.inspect(args.at(2)).map(Record::access) else {
         cx.reply.null();
         return Ok(());
     };
@@ -114,7 +114,7 @@ fn idletime(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
 }
 
 fn refcount(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
-    match cx.keys.inspect(args.at(2)).map(|record| record.value()) {
+    match cx.keys.inspect(args.at(2)).map(Record::value) {
         Some(value) => cx.reply.integer(reference_count(value).into()),
         None => cx.reply.null(),
     }

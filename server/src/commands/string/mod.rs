@@ -1,10 +1,10 @@
 //! Strings.
 //!
-//! - [`get`]: reading, whole or in part; also GETDEL, GETEX and GETSET.
-//! - [`set`]: SET and its older forms, MSET, MSETNX.
-//! - [`counter`]: INCR and its kin; `extended` holds the arithmetic of INCRBYFLOAT.
-//! - [`edit`]: APPEND, SETRANGE.
-//! - [`lcs`]: the longest common subsequence.
+//! - `get`: reading, whole or in part; also GETDEL, GETEX and GETSET.
+//! - `set`: SET and its older forms, MSET, MSETNX.
+//! - `counter`: INCR and its kin; `extended` holds the arithmetic of INCRBYFLOAT.
+//! - `edit`: APPEND, SETRANGE.
+//! - `lcs`: the longest common subsequence.
 //! - `options`: the options that SET and GETEX share, and expiry arguments.
 
 pub mod counter;

@@ -194,7 +194,7 @@ fn pairs<'a>(
     cx: &Cx<'_, '_>,
     args: Args<'a>,
 ) -> Result<impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a>, Error> {
-    if args.len() % 2 == 0 {
+    if args.len().is_multiple_of(2) {
         return Err(Error::WrongArity(cx.command.name.clone()));
     }
     Ok((1..args.len()).step_by(2).map(move |i| (args.at(i), args.at(i + 1))))

@@ -3,11 +3,12 @@
 use std::hint::black_box;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::time::Instant;
 
+use crate::clock::least;
 use crate::subject;
 
-const OPERATIONS: usize = 20_000_000;
+const OPERATIONS: usize = 200_000;
+const ROUNDS: usize = 50;
 
 /// Prints nanoseconds for a lock and an unlock around a small change.
 pub fn run() {
@@ -49,7 +50,8 @@ pub fn run() {
 }
 
 fn both(name: &str, operation: impl Fn() + Sync) {
-    let alone = timed(&operation);
+    let run = || (0..OPERATIONS).for_each(|_| operation());
+    let alone = least(ROUNDS, run) / OPERATIONS as f64;
     let stop = AtomicBool::new(false);
     let contended = std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -57,15 +59,9 @@ fn both(name: &str, operation: impl Fn() + Sync) {
                 operation();
             }
         });
-        let time = timed(&operation);
+        let time = least(ROUNDS, run) / OPERATIONS as f64;
         stop.store(true, Ordering::Relaxed);
         time
     });
     println!("  {name:<55}{alone:>6.2} {contended:>8.1}");
-}
-
-fn timed(operation: &impl Fn()) -> f64 {
-    let start = Instant::now();
-    (0..OPERATIONS).for_each(|_| operation());
-    start.elapsed().as_nanos() as f64 / OPERATIONS as f64
 }

@@ -9,6 +9,7 @@
 //!
 //! Keys are `key:%012d` (16 bytes) in random order, values 64 bytes, jemalloc underneath, as in the server.
 
+mod clock;
 mod locks;
 mod memory;
 mod subject;
@@ -28,7 +29,7 @@ fn main() {
         "times" => [1_000, 100_000, 10_000_000].into_iter().for_each(times::run),
         "worst" => worst::run(number(1, 4_000_000)),
         "memory" => {
-            memory::run(number(1, 1_000_000), number(2, 64), arguments.get(3).is_some_and(|a| a == "ttl"))
+            memory::run(number(1, 1_000_000), number(2, 64), arguments.get(3).is_some_and(|a| a == "ttl"));
         }
         "locks" => locks::run(),
         "count" => times::count(arguments.get(1).map_or("get_hit", String::as_str)),

@@ -4,6 +4,7 @@ use boxcar_store::{Ahead, Keyspace, Place};
 use smallvec::SmallVec;
 use std::hint::black_box;
 
+use crate::clock::least;
 use crate::subject::{self, Key, Operation};
 
 /// Operations of one measurement, at least.
@@ -39,9 +40,11 @@ pub fn run(count: usize) {
 }
 
 fn row(name: &str, keyspace: &Keyspace<()>, keys: &[Key], operation: Operation) {
-    let repeat = (OPERATIONS / keys.len()).max(1);
+    // Short measurements, as many as fit: some of them meet no disturbance.
+    let repeat = (OPERATIONS / 32 / keys.len()).max(1);
+    let rounds = (ROUNDS * OPERATIONS / (repeat * keys.len())).max(ROUNDS);
     let best = |batch| {
-        least(ROUNDS, || (0..repeat).for_each(|_| pass(keyspace, keys, batch, operation)))
+        least(rounds, || (0..repeat).for_each(|_| pass(keyspace, keys, batch, operation)))
             / (repeat * keys.len()) as f64
     };
     println!("  {name:<34}{:>10.1} {:>10.1} {:>10.1}", best(0), best(16), best(32));
@@ -51,25 +54,6 @@ fn row(name: &str, keyspace: &Keyspace<()>, keys: &[Key], operation: Operation) 
 fn alternating(name: &str, count: usize, rounds: usize, pair: impl Fn(usize)) {
     let best = |batch| least(ROUNDS, || (0..rounds).for_each(|_| pair(batch))) / (2 * rounds * count) as f64;
     println!("  {name:<34}{:>10.1} {:>10.1} {:>10.1}", best(0), best(16), best(32));
-}
-
-/// The least processor time of several runs, in nanoseconds: the machine is noisy in one direction only.
-fn least(rounds: usize, mut run: impl FnMut()) -> f64 {
-    let one = |()| {
-        let start = processor_time();
-        run();
-        processor_time() - start
-    };
-    std::iter::repeat_n((), rounds).map(one).min_by(f64::total_cmp).expect("at least one round")
-}
-
-/// Nanoseconds that this thread has spent on a processor.
-fn processor_time() -> f64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the call writes the structure it is given.
-    let result = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
-    assert_eq!(result, 0, "Linux has a clock for each thread");
-    time.tv_sec as f64 * 1e9 + time.tv_nsec as f64
 }
 
 /// One pass over all keys. A batch of zero means one key after the other without prefetching.
@@ -135,17 +119,17 @@ fn hashbrown(keys: &[Key], absent: &[Key]) {
     let repeat = (OPERATIONS / keys.len()).max(1);
     let print = |name: &str, nanoseconds: f64| println!("  hashbrown {name:<24}{nanoseconds:>10.1}");
     let row = |name: &str, pass: &mut dyn FnMut() -> u64| {
-        let all = least(ROUNDS, || {
+        let all = least(ROUNDS * 4, || {
             (0..repeat).for_each(|_| {
                 black_box(pass());
-            })
+            });
         });
         print(name, all / (repeat * keys.len()) as f64);
     };
     let mut map = Map::default();
     let look = |map: &Map, keys: &[Key]| {
-        let touch = |value: &Box<[u8]>| u64::from(value[0]) + u64::from(value[value.len() - 1]);
-        keys.iter().map(|key| map.get(key.as_slice()).map_or(0, touch)).sum()
+        let touch = |value: &[u8]| u64::from(value[0]) + u64::from(value[value.len() - 1]);
+        keys.iter().map(|key| map.get(key.as_slice()).map_or(0, |value| touch(value))).sum()
     };
     let insert = least(3, || {
         map = Map::default();

@@ -39,7 +39,7 @@ pub(super) struct Word(pub(super) *mut u64);
 
 const STAMP: u32 = 48;
 const VOLATILE: usize = 1;
-const ADDRESS: usize = (1 << STAMP) - 1 & !VOLATILE;
+const ADDRESS: usize = ((1 << STAMP) - 1) & !VOLATILE;
 
 impl Word {
     /// # Panics

@@ -93,7 +93,7 @@ impl Table {
         // SAFETY: the lock is held.
         unsafe {
             old.for_each(|tag, word| {
-                halves[usize::from(word.stamp() >> splitting_bit & 1)].push((tag, word))
+                halves[usize::from(word.stamp() >> splitting_bit & 1)].push((tag, word));
             });
             for (half, contents) in halves.iter_mut().enumerate() {
                 if stamp_base(depth) != stamp_base(old.depth) {

@@ -34,8 +34,6 @@ pub(super) fn prefetch<T>(address: *const T) {
 pub struct Ahead<'g> {
     /// The home bucket; null when the database is empty.
     home: *const Bucket,
-    /// Whether the segment has a bucket behind it.
-    has_next: bool,
     tag: u8,
     /// The buckets are alive as long as the guard.
     guard: PhantomData<&'g Guard>,
@@ -43,8 +41,7 @@ pub struct Ahead<'g> {
 
 impl Ahead<'_> {
     /// No bucket: nothing to load.
-    pub(crate) const NOTHING: Self =
-        Self { home: core::ptr::null(), has_next: false, tag: 0, guard: PhantomData };
+    pub(crate) const NOTHING: Self = Self { home: core::ptr::null(), tag: 0, guard: PhantomData };
 
     /// Starts loading the records that the home bucket, or its neighbour, has under the key's tag.
     #[inline]
@@ -56,17 +53,22 @@ impl Ahead<'_> {
         if let Some(slot) = slots.next() {
             prefetch_record_of(home, slot);
             // A second match is a coincidence of tags: one in forty.
-            slots.for_each(|slot| prefetch_record_of(home, slot));
-        } else if control.neighbours() > 0 && self.has_next {
+            for slot in slots {
+                prefetch_record_of(home, slot);
+            }
+        } else if control.neighbours() > 0 {
             self.prefetch_from_neighbour();
         }
     }
 
     #[inline(never)]
     fn prefetch_from_neighbour(self) {
-        // SAFETY: the segment has a bucket after this one, in the same allocation, which the guard keeps alive.
+        // SAFETY: a home that ever counted a neighbour has a bucket behind it, in the same allocation, which the
+        // guard keeps alive.
         let next = unsafe { &*self.home.add(1) };
-        next.control().matches(self.tag).for_each(|slot| prefetch_record_of(next, slot));
+        for slot in next.control().matches(self.tag) {
+            prefetch_record_of(next, slot);
+        }
     }
 }
 
@@ -79,7 +81,7 @@ impl Table {
         let line = segment.home(stamp_of(hash, segment.depth));
         // SAFETY: a home is inside its segment.
         let home = unsafe { segment.start.add(line) };
-        Ahead { home: home.as_ptr(), has_next: segment.stash > 0, tag: tag_of(hash), guard: PhantomData }
+        Ahead { home: home.as_ptr(), tag: tag_of(hash), guard: PhantomData }
     }
 
     /// Starts loading the home bucket of a hash.

@@ -350,6 +350,7 @@ impl Segment {
 ///
 /// # Safety
 /// The shard's lock is held.
+#[allow(clippy::manual_find, reason = "the adaptor is a call of its own for each lookup, the loop is not")]
 #[inline(always)]
 unsafe fn find_in(bucket: &Bucket, control: Control, tag: u8, key: &[u8]) -> Option<usize> {
     for slot in control.matches(tag) {
