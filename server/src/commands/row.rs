@@ -48,6 +48,8 @@ bitflags::bitflags! {
         const PROTECTED = 1 << 19;
         /// Executed even inside MULTI instead of being queued (EXEC, DISCARD, ...).
         const NOT_QUEUED = 1 << 20;
+        /// Of use to the server itself and its tests only (`syscmd` in `COMMAND DOCS`).
+        const SYSTEM = 1 << 21;
     }
 }
 
@@ -216,17 +218,24 @@ pub struct KeySpec {
     pub begin: Begin,
     /// How far they go.
     pub find: Find,
+    /// A remark for the reader of `COMMAND INFO`; mostly empty.
+    pub notes: &'static str,
 }
 
 impl KeySpec {
     /// One key at argument `at`.
     pub const fn one(at: usize, flags: KeyFlags) -> Self {
-        Self { flags, begin: Begin::Index(at), find: Find::Range { last: 0, step: 1 } }
+        Self { flags, begin: Begin::Index(at), find: Find::Range { last: 0, step: 1 }, notes: "" }
     }
 
     /// Keys from argument `at` to the end, every `step`th.
     pub const fn all_from(at: usize, step: usize, flags: KeyFlags) -> Self {
-        Self { flags, begin: Begin::Index(at), find: Find::Range { last: -1, step } }
+        Self { flags, begin: Begin::Index(at), find: Find::Range { last: -1, step }, notes: "" }
+    }
+
+    /// The same with a remark.
+    pub const fn noted(self, notes: &'static str) -> Self {
+        Self { notes, ..self }
     }
 
     /// Calls `visit` with the position of every key in these arguments. Positions are always in range; a call
@@ -393,7 +402,7 @@ pub struct Command {
     pub since: &'static str,
     /// Group.
     pub group: Group,
-    /// Cost, in Redis's notation.
+    /// Cost, in Redis's notation; empty where there is nothing to say.
     pub complexity: &'static str,
     /// One sentence.
     pub summary: &'static str,

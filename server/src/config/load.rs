@@ -145,6 +145,15 @@ impl Config {
     /// Parses what was given for a directive; `adding` = after an earlier line of the same configuration.
     pub(super) fn parse(&self, directive: Directive, given: &[&str], adding: bool) -> Result<Value, String> {
         let row = directive.row();
+        // Several words in quotes are as good as several words: `save "60 1"`.
+        let split: Vec<&str>;
+        let given = match (row.kind, given) {
+            (Kind::Words(_), [quoted]) if quoted.contains(' ') => {
+                split = quoted.split_ascii_whitespace().collect();
+                &split
+            }
+            _ => given,
+        };
         let builds_on_current = match row.kind {
             Kind::Words(rule) => match rule.repetition {
                 Repetition::Replaces => false,

@@ -92,7 +92,11 @@ pub(super) struct State {
     /// The batch being filled for each worker.
     pub open_batches: Vec<Option<Batch>>,
     pub index: usize,
+    /// Something happened: spinning (`busy-poll-us`) starts anew.
     pub rang: bool,
+    /// A send is awaited by something that no other event would set going: its success may be silent, so that the
+    /// next turn must not sleep.
+    pub awaits_send: bool,
 }
 
 impl IoThread {
@@ -150,6 +154,7 @@ impl IoThread {
             free_batches,
             index: spec.index,
             rang: false,
+            awaits_send: false,
         };
         Self { driver, state, stopping: spec.stopping, spin_until_us: 0, last_tick_us: 0 }
     }
@@ -188,7 +193,7 @@ impl IoThread {
 
     /// How long the next turn may sleep; announces the sleep to those who would have to wake us.
     fn wait(&mut self) -> Wait {
-        if self.state.has_work() {
+        if std::mem::take(&mut self.state.awaits_send) || self.state.has_work() {
             return Wait::Poll;
         }
         let spin_us = self.state.server.config.int(rows::BUSY_POLL_US).unsigned_abs();

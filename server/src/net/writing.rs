@@ -33,7 +33,10 @@ impl IoThread {
                 total.store(total.load(Relaxed) + bytes as u64, Relaxed);
                 let token = connection.token;
                 match driver.send(token, buffer) {
-                    Sent::Pending => {}
+                    Sent::Pending => {
+                        state.awaits_send |=
+                            connection.closing || connection.read_closed || connection.held.output_full;
+                    }
                     Sent::Done(buffer) => state.reply_sent(token, buffer, Ok(())),
                     Sent::Failed(buffer, error) => state.reply_sent(token, buffer, Err(error)),
                 }

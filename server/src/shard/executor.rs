@@ -10,7 +10,7 @@ use crate::commands::access::AccessClock;
 use crate::commands::call::{call, write_error};
 use crate::commands::row::Flags;
 use crate::commands::table::Lookup;
-use crate::commands::{Args, Cx, Entry, Error, Keys, Server};
+use crate::commands::{Args, Cx, Entry, Error, Keys, Locks, Server};
 use crate::config::rows;
 use crate::observability::stats::ThreadStats;
 use boxcar_resp::{Commands, Reply};
@@ -271,8 +271,21 @@ impl<'k> Run<'k, '_> {
         }
         keys.release();
         match check(self.server, args, session) {
-            Err((entry, error)) => {
-                if let Some(transaction) = &mut session.transaction {
+            Err((None, _)) if is_cross_protocol(args.at(0)) => {
+                tracing::warn!(
+                    "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands. \
+                     Connection from {} aborted.",
+                    session.client.address
+                );
+                session.close_after_reply = true;
+            }
+            Err((entry, mut error)) => {
+                if entry.is_some_and(|entry| entry.locks == Locks::Transaction)
+                    && session.transaction.is_some()
+                {
+                    error = exec_abort(&error);
+                    session.discard_transaction();
+                } else if let Some(transaction) = &mut session.transaction {
                     transaction.aborted = true;
                 }
                 if let Some(entry) = entry {
@@ -375,7 +388,7 @@ fn is_paused(server: &Server, entry: &Entry, session: &Session, now_ms: i64) -> 
                     .any(|queued| server.table.entry(queued.command).flags.contains(Flags::WRITE))
             };
             entry.flags.contains(Flags::WRITE)
-                || (entry.locks == crate::commands::Locks::Transaction
+                || (entry.locks == Locks::Transaction
                     && session.transaction.as_deref().is_some_and(queued_write))
         }
     }
@@ -396,6 +409,18 @@ fn queue(entry: &Entry, args: Args<'_>, raw: boxcar_resp::Command, session: &mut
         args: args.spans().iter().map(moved).collect(),
     });
     session.client.queued.store(transaction.queue.len() as i64, Relaxed);
+}
+
+/// Whether this is the beginning of an HTTP request, which a browser was tricked into sending.
+fn is_cross_protocol(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:")
+}
+
+/// What a refused EXEC answers: the transaction is gone.
+fn exec_abort(error: &Error) -> Error {
+    let message = error.message();
+    let reason = message.strip_prefix(b"ERR ").unwrap_or(&message);
+    Error::Bytes([b"EXECABORT Transaction discarded because of: ".as_slice(), reason].concat())
 }
 
 /// Redis quotes at most this many bytes of the name and of the arguments.

@@ -305,7 +305,7 @@ impl<'a> Db<'a> {
             for record in candidates {
                 // SAFETY: the record is in the table, which alone frees it, until it is removed here.
                 let record = unsafe { Record::new(record) };
-                if record.expire_at().is_some_and(|at| at <= now_ms) {
+                if record.expire_at().is_some_and(|at| at < now_ms) {
                     on_expired(record);
                     let hash = hasher.hash(record.key());
                     let at =

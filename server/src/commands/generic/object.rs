@@ -114,7 +114,7 @@ fn idletime(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
 }
 
 fn refcount(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
-    match cx.keys.inspect(args.at(2)).map(|record| record.value()) {
+    match cx.keys.inspect(args.at(2)).map(Record::value) {
         Some(value) => cx.reply.integer(reference_count(value).into()),
         None => cx.reply.null(),
     }

@@ -17,7 +17,7 @@ use std::time::Duration;
 pub const COMMANDS: &[Command] = &[Command {
     name: "debug",
     arity: -2,
-    flags: ADMIN_FLAGS.union(Flags::PROTECTED),
+    flags: ADMIN_FLAGS.union(Flags::PROTECTED).union(Flags::SYSTEM),
     locks: Locks::Keyspace,
     complexity: "Depends on subcommand.",
     summary: "Aids for tests of the server itself.",

@@ -11,6 +11,7 @@ pub const COMMANDS: &[Command] = &[Command {
     arity: -1,
     flags: Flags::of(&[Flags::READONLY, Flags::FAST]),
     since: "5.0.0",
+    complexity: "",
     summary: "Draws a picture, and tells the version.",
     arguments: &[Argument::new("version", "integer").after("VERSION").optional()],
     handler: lolwut,

@@ -511,6 +511,10 @@ fn command_docs_have_redis_shape() {
          $10|complexity|$4|O(1)|$9|doc_flags|~1|+deprecated|$16|deprecated_since|$5|7.2.0|\
          $11|replaced_by|$27|just closing the connection",
     );
+    let debug = legible(&server.run(&["COMMAND", "DOCS", "debug"]));
+    assert!(debug.contains("|$9|doc_flags|~1|+syscmd"), "{debug}");
+    let monitor = legible(&server.run(&["COMMAND", "DOCS", "monitor"]));
+    assert!(monitor.starts_with("%1|$7|monitor|%3|") && !monitor.contains("complexity"), "{monitor}");
     let container = legible(&server.run(&["COMMAND", "DOCS", "slowlog"]));
     assert!(container.contains("|$11|subcommands|%4|$11|slowlog|get|%5|"), "{container}");
     // All of them can be decoded.

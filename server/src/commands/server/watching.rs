@@ -45,6 +45,7 @@ pub const COMMANDS: &[Command] = &[
         name: "monitor",
         arity: 1,
         flags: ADMIN_FLAGS,
+        complexity: "",
         summary: "Shows every command that the server executes, as it happens.",
         handler: monitor,
         ..ROW

@@ -16,6 +16,7 @@ pub const COMMANDS: &[Command] = &[Command {
         flags: KeyFlags::RO.union(KeyFlags::ACCESS),
         begin: Begin::Index(1),
         find: Find::Range { last: 1, step: 1 },
+        notes: "",
     }],
     since: "7.0.0",
     complexity: "O(N*M) where N and M are the lengths of s1 and s2, respectively",

@@ -16,11 +16,11 @@ pub const COMMANDS: &[Command] = &[
         name: "set",
         arity: -3,
         flags: Flags::of(&[Flags::WRITE, Flags::DENYOOM]),
-        // Read and accessed because of GET.
         keys: &[KeySpec::one(
             1,
             KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::UPDATE).union(KeyFlags::VARIABLE),
-        )],
+        )
+        .noted("RW and ACCESS due to the optional `GET` argument")],
         summary: "Sets the string value of a key, whatever it held before.",
         arguments: &[
             KEY,

@@ -107,7 +107,13 @@ fn legacy_range(specs: &[KeySpec]) -> (i64, i64, i64) {
 }
 
 fn write_key_spec(cx: &mut Cx<'_, '_>, spec: &KeySpec) {
-    cx.reply.map(3);
+    if spec.notes.is_empty() {
+        cx.reply.map(3);
+    } else {
+        cx.reply.map(4);
+        cx.reply.bulk(b"notes");
+        cx.reply.bulk(spec.notes.as_bytes());
+    }
     cx.reply.bulk(b"flags");
     write_key_flags(cx, spec.flags);
     cx.reply.bulk(b"begin_search");
@@ -186,7 +192,7 @@ mod tests {
         assert_eq!(legacy_range(&[one(1), KeySpec::all_from(2, 1, KeyFlags::RO)]), (1, -1, 1));
         assert_eq!(legacy_range(&[one(1), one(3)]), (0, 0, 0));
         let counted = Find::KeyCount { count_at: 0, first: 1, step: 1 };
-        let counted = KeySpec { flags: KeyFlags::RO, begin: Begin::Index(2), find: counted };
+        let counted = KeySpec { flags: KeyFlags::RO, begin: Begin::Index(2), find: counted, notes: "" };
         assert_eq!(legacy_range(&[counted]), (0, 0, 0));
         assert_eq!(legacy_range(&[one(1), counted]), (1, 1, 1));
     }

@@ -1,7 +1,7 @@
 //! COMMAND DOCS: summary, history and arguments, from which clients complete and explain commands.
 
 use super::{COMMAND_ROW, find};
-use crate::commands::row::{Argument, Command};
+use crate::commands::row::{Argument, Command, Flags};
 use crate::commands::{Args, CommandResult, Cx, Entry};
 
 /// COMMAND DOCS.
@@ -34,19 +34,28 @@ fn docs(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
 /// The full name and what there is to say about it.
 fn write_entry(cx: &mut Cx<'_, '_>, entry: &Entry) {
     cx.reply.bulk(entry.name.as_bytes());
-    let deprecated = entry.deprecated;
-    let optional = [!entry.arguments.is_empty(), !entry.subcommands.is_empty()];
-    let fields =
-        4 + optional.iter().filter(|there| **there).count() + if deprecated.is_some() { 3 } else { 0 };
-    cx.reply.map(fields);
+    let flags = [(entry.deprecated.is_some(), "deprecated"), (entry.flags.contains(Flags::SYSTEM), "syscmd")];
+    let flags: Vec<&str> = flags.into_iter().filter(|(set, _)| *set).map(|(_, name)| name).collect();
+    let optional = [
+        !entry.complexity.is_empty(),
+        !flags.is_empty(),
+        !entry.arguments.is_empty(),
+        !entry.subcommands.is_empty(),
+    ];
+    let present = optional.iter().filter(|there| **there).count();
+    cx.reply.map(3 + present + if entry.deprecated.is_some() { 2 } else { 0 });
     write_text(cx, "summary", entry.summary);
     write_text(cx, "since", entry.since);
     write_text(cx, "group", entry.group.name());
-    write_text(cx, "complexity", entry.complexity);
-    if let Some((since, replacement)) = deprecated {
+    if !entry.complexity.is_empty() {
+        write_text(cx, "complexity", entry.complexity);
+    }
+    if !flags.is_empty() {
         cx.reply.bulk(b"doc_flags");
-        cx.reply.set(1);
-        cx.reply.simple("deprecated");
+        cx.reply.set(flags.len());
+        flags.into_iter().for_each(|name| cx.reply.simple(name));
+    }
+    if let Some((since, replacement)) = entry.deprecated {
         write_text(cx, "deprecated_since", since);
         write_text(cx, "replaced_by", replacement);
     }
