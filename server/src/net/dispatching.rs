@@ -9,7 +9,7 @@ impl State {
     /// free: the connection will be served when one comes back.
     pub fn dispatch(&mut self, index: usize, input: &[u8]) -> bool {
         let worker = self.worker_for(input);
-        if self.open_batches[worker].as_ref().is_some_and(|batch| batch.is_full()) {
+        if self.open_batches[worker].as_ref().is_some_and(Batch::is_full) {
             self.push_open(worker);
         }
         if self.open_batches[worker].is_none() {

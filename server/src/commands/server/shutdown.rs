@@ -1,4 +1,4 @@
-//! SHUTDOWN.
+//! SHUTDOWN and the ways it may be asked for.
 
 use super::{ADMIN_FLAGS, ROW};
 use crate::clients::ClientFlags;

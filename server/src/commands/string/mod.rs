@@ -1,4 +1,4 @@
-//! Strings.
+//! The string family, by theme.
 //!
 //! - `get`: reading, whole or in part; also GETDEL, GETEX and GETSET.
 //! - `set`: SET and its older forms, MSET, MSETNX.

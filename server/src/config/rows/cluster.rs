@@ -1,4 +1,4 @@
-//! Cluster.
+//! Directives of the cluster mode.
 
 use crate::config::choices::EndpointType;
 use crate::config::row::{Group, Text, checked_text, choice, directives, memory, number, switch, text};

@@ -1,3 +1,5 @@
+//! The table against a model: growth and shrinking, churn, equal hashes, crowded corners of the hash space.
+
 use super::*;
 use crate::value::Value;
 
