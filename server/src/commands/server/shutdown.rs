@@ -1,4 +1,4 @@
-//! SHUTDOWN and the ways it may be asked for.
+//! SHUTDOWN: the way to stop the server from a connection.
 
 use super::{ADMIN_FLAGS, ROW};
 use crate::clients::ClientFlags;

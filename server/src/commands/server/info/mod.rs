@@ -1,8 +1,8 @@
 //! INFO: figures about the server, by sections. A section is a row that writes its lines; the rooms above add theirs.
 //!
-//! - [`general`]: server, clients, replication, modules, cluster, keyspace, and Boxcar's own section.
-//! - [`figures`]: memory, persistence, stats, cpu.
-//! - [`statistics`]: commandstats, errorstats, latencystats.
+//! - `general`: server, clients, replication, modules, cluster, keyspace, and Boxcar's own section.
+//! - `figures`: memory, persistence, stats, cpu.
+//! - `statistics`: commandstats, errorstats, latencystats.
 
 mod figures;
 mod general;

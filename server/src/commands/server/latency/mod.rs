@@ -1,7 +1,7 @@
 //! LATENCY: spikes above `latency-monitor-threshold`, and the latency distribution of commands.
 //!
-//! - [`graph`]: LATENCY GRAPH's drawing.
-//! - [`doctor`]: LATENCY DOCTOR's report.
+//! - `graph`: LATENCY GRAPH's drawing.
+//! - `doctor`: LATENCY DOCTOR's report.
 
 mod doctor;
 mod graph;
