@@ -55,6 +55,8 @@ counters! {
     singleshot_rearms,
     /// Receives that found the provided-buffer ring empty (`ENOBUFS`).
     buffer_exhaustions,
+    /// Times more buffers of the provided-buffer ring were put into circulation because they had run out.
+    buffer_growths,
     /// Receives that were cancelled to pause reading.
     receive_cancels,
     /// Bytes copied aside because they arrived after a pause.

@@ -210,6 +210,9 @@ impl UringDriver {
         }
         completed.clear();
         self.completed = completed;
+        if let Some(buffers) = &mut self.buffers {
+            self.counters.buffer_growths += u64::from(buffers.end_turn());
+        }
     }
 
     #[inline]

@@ -126,6 +126,9 @@ impl UringDriver {
             0 => None,
             libc::ENOBUFS => {
                 self.counters.buffer_exhaustions += 1;
+                if let Some(buffers) = &mut self.buffers {
+                    buffers.note_exhaustion();
+                }
                 return;
             }
             libc::ECANCELED | libc::EINTR | libc::EAGAIN => return,
