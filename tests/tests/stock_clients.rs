@@ -50,7 +50,7 @@ fn redis_cli(configuration: Configuration) {
     assert_eq!(cli(&server, &["--scan", "--pattern", "k*"]), "k\n");
     assert!(cli(&server, &["--bigkeys"]).contains("Biggest string found"));
     assert!(cli(&server, &["--memkeys"]).contains("Biggest string found"));
-    assert!(cli(&server, &["COMMAND", "DOCS", "get"]).contains("Get the value of a key"));
+    assert!(cli(&server, &["COMMAND", "DOCS", "get"]).starts_with("get\nsummary\n"));
 }
 
 /// Mass insertion: redis-cli sends a file of commands and an ECHO, and waits for the ECHO's reply.
