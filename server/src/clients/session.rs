@@ -86,6 +86,8 @@ pub struct Session {
     pub protocol: Protocol,
     /// Whether commands other than AUTH, HELLO, QUIT and RESET are allowed.
     pub authenticated: bool,
+    /// Let in above `maxclients`: administration only.
+    pub reserved: bool,
     /// Inside MULTI.
     pub transaction: Option<Box<Transaction>>,
     /// Keys given to WATCH.
@@ -104,8 +106,10 @@ pub struct Session {
 impl Session {
     /// The session of a new connection.
     pub fn new(client: Arc<Client>, authenticated: bool) -> Self {
+        let reserved = client.flags().contains(ClientFlags::ADMIN);
         Self {
             client,
+            reserved,
             db: 0,
             protocol: Protocol::Resp2,
             authenticated,
@@ -155,9 +159,11 @@ impl Session {
         self.client.db.store(db as u32, Ordering::Relaxed);
     }
 
-    /// Whether the next command needs no more than the common checks: no transaction, no suppressed replies.
+    /// Whether the next command needs no more than the common checks: no transaction, no suppressed replies,
+    /// no restriction.
     pub fn is_plain(&self) -> bool {
         self.authenticated
+            && !self.reserved
             && self.transaction.is_none()
             && self.reply_mode == ReplyMode::On
             && !self.close_after_reply

@@ -220,22 +220,35 @@ pub struct KeySpec {
     pub find: Find,
     /// A remark for the reader of `COMMAND INFO`; mostly empty.
     pub notes: &'static str,
+    /// What happens to the keys in this very call, where `flags` say that it varies.
+    pub refine: Option<fn(Args<'_>) -> KeyFlags>,
 }
 
 impl KeySpec {
     /// One key at argument `at`.
     pub const fn one(at: usize, flags: KeyFlags) -> Self {
-        Self { flags, begin: Begin::Index(at), find: Find::Range { last: 0, step: 1 }, notes: "" }
+        Self {
+            flags,
+            begin: Begin::Index(at),
+            find: Find::Range { last: 0, step: 1 },
+            notes: "",
+            refine: None,
+        }
     }
 
     /// Keys from argument `at` to the end, every `step`th.
     pub const fn all_from(at: usize, step: usize, flags: KeyFlags) -> Self {
-        Self { flags, begin: Begin::Index(at), find: Find::Range { last: -1, step }, notes: "" }
+        Self { flags, begin: Begin::Index(at), find: Find::Range { last: -1, step }, notes: "", refine: None }
     }
 
-    /// The same with a remark.
-    pub const fn noted(self, notes: &'static str) -> Self {
-        Self { notes, ..self }
+    /// The same with a remark, and with flags that follow from the call's arguments.
+    pub const fn varying(self, notes: &'static str, refine: fn(Args<'_>) -> KeyFlags) -> Self {
+        Self { notes, refine: Some(refine), ..self }
+    }
+
+    /// What a call with these arguments does to its keys.
+    pub fn flags_of(&self, args: Args<'_>) -> KeyFlags {
+        self.refine.map_or(self.flags, |refine| refine(args))
     }
 
     /// Calls `visit` with the position of every key in these arguments. Positions are always in range; a call

@@ -15,11 +15,17 @@ impl IoThread {
     pub(super) fn flush(&mut self) {
         let (driver, state) = self.parts();
         let mut dirty = std::mem::take(&mut state.dirty);
+        let hard = state.server.output_limit(ClientClass::Normal).hard;
         let mut ended = Vec::new();
         for index in dirty.drain(..) {
             let Some(connection) = state.connections.get_mut(index) else { continue };
             connection.dirty = false;
             if connection.closed {
+                continue;
+            }
+            if hard != 0 && connection.output_bytes() as u64 > hard {
+                // As Redis: what is too much is not sent either.
+                state.over_output_limit(index);
                 continue;
             }
             if connection.sending == 0 && !connection.out.is_empty() {
@@ -127,7 +133,7 @@ impl State {
         }
     }
 
-    fn over_output_limit(&mut self, index: usize) {
+    pub fn over_output_limit(&mut self, index: usize) {
         let connection = &self.connections[index];
         tracing::warn!(
             "Client id={} addr={} scheduled to be closed ASAP for overcoming of output buffer limits.",

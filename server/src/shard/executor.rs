@@ -5,7 +5,7 @@
 
 use super::locking::{self, Plan};
 use crate::clients::pause::PauseMode;
-use crate::clients::{ClientFlags, Queued, ReplyMode, Session};
+use crate::clients::{Queued, ReplyMode, Session};
 use crate::commands::access::AccessClock;
 use crate::commands::call::{call, write_error};
 use crate::commands::row::Flags;
@@ -280,9 +280,7 @@ impl<'k> Run<'k, '_> {
                 session.close_after_reply = true;
             }
             Err((entry, mut error)) => {
-                if entry.is_some_and(|entry| entry.locks == Locks::Transaction)
-                    && session.transaction.is_some()
-                {
+                if entry.is_some_and(|entry| entry.locks == Locks::Transaction) {
                     error = exec_abort(&error);
                     session.discard_transaction();
                 } else if let Some(transaction) = &mut session.transaction {
@@ -355,8 +353,7 @@ fn check<'k>(
     if !session.authenticated && !entry.flags.contains(Flags::NO_AUTH) {
         return refuse(Error::text("NOAUTH Authentication required."));
     }
-    let client = &session.client;
-    if client.flags().contains(ClientFlags::ADMIN) && !open_to_reserved(server, entry) {
+    if session.reserved && !open_to_reserved(server, entry) {
         return refuse(Error::text("ERR max number of clients reached"));
     }
     if session.transaction.is_some()

@@ -17,6 +17,7 @@ pub const COMMANDS: &[Command] = &[Command {
         begin: Begin::Index(1),
         find: Find::Range { last: 1, step: 1 },
         notes: "",
+        refine: None,
     }],
     since: "7.0.0",
     complexity: "O(N*M) where N and M are the lengths of s1 and s2, respectively",

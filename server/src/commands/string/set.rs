@@ -20,7 +20,7 @@ pub const COMMANDS: &[Command] = &[
             1,
             KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::UPDATE).union(KeyFlags::VARIABLE),
         )
-        .noted("RW and ACCESS due to the optional `GET` argument")],
+        .varying("RW and ACCESS due to the optional `GET` argument", set_key_flags)],
         summary: "Sets the string value of a key, whatever it held before.",
         arguments: &[
             KEY,
@@ -105,6 +105,15 @@ pub const COMMANDS: &[Command] = &[
         ..ROW
     },
 ];
+
+/// SET reads its key only with GET.
+fn set_key_flags(args: Args<'_>) -> KeyFlags {
+    if (3..args.len()).any(|i| args.is(i, "GET")) {
+        KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::UPDATE)
+    } else {
+        OW_UPDATE
+    }
+}
 
 fn set(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     if args.len() > 3 {

@@ -192,7 +192,8 @@ mod tests {
         assert_eq!(legacy_range(&[one(1), KeySpec::all_from(2, 1, KeyFlags::RO)]), (1, -1, 1));
         assert_eq!(legacy_range(&[one(1), one(3)]), (0, 0, 0));
         let counted = Find::KeyCount { count_at: 0, first: 1, step: 1 };
-        let counted = KeySpec { flags: KeyFlags::RO, begin: Begin::Index(2), find: counted, notes: "" };
+        let counted =
+            KeySpec { flags: KeyFlags::RO, begin: Begin::Index(2), find: counted, notes: "", refine: None };
         assert_eq!(legacy_range(&[counted]), (0, 0, 0));
         assert_eq!(legacy_range(&[one(1), counted]), (1, 1, 1));
     }

@@ -77,7 +77,7 @@ fn find_keys<'a>(cx: &Cx<'_, '_>, args: Args<'a>) -> Result<Vec<(&'a [u8], KeyFl
     let mut complete = true;
     for spec in entry.keys {
         let before = found.len();
-        spec.positions(call, &mut |position| found.push((call.at(position), spec.flags)));
+        spec.positions(call, &mut |position| found.push((call.at(position), spec.flags_of(call))));
         if let (Find::KeyCount { count_at, .. }, crate::commands::Begin::Index(begin)) =
             (spec.find, spec.begin)
         {
