@@ -12,10 +12,10 @@
 //! seen, also when the connection is closed meanwhile: close cancels and waits for the answer. A driver that is dropped does
 //! the same for everything under way, and would sooner leak than free what the kernel may still write to.
 //!
-//! **Left out, because it does not pay** (measured with `examples/driver_costs.rs` on Linux 6.18, loopback TCP): registered files
-//! (within half a percent, for two more system calls a connection). Incrementally consumed buffers (`IOU_PBUF_RING_INC`)
-//! and receive bundles serve receives that are larger than a buffer; with pipelines of requests they are not, and packing
-//! them densely makes the memory that passes through the cache larger, not smaller.
+//! **Left out.** Registered files: measured with `examples/driver_costs.rs` (Linux 6.18, loopback TCP), within half a percent, for
+//! two more system calls a connection. Incrementally consumed buffers (`IOU_PBUF_RING_INC`) and receive bundles: not tried; they
+//! serve receives that are larger than a buffer, which pipelines of requests are not, and with them more memory passes
+//! through the cache, not less.
 
 mod accept;
 mod buffers;
