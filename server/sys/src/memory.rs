@@ -17,8 +17,7 @@ pub struct Region {
 unsafe impl Send for Region {}
 
 impl Region {
-    /// Maps at least `len` bytes, rounded up to whole pages, all of them present: the hot path meets no page fault.
-    /// From 2 MiB on the kernel is asked for huge pages.
+    /// Maps at least `len` bytes, rounded up to whole pages. A page takes memory from its first use on.
     ///
     /// # Errors
     /// `InvalidInput` for a length of zero or beyond half the address space, else what mmap(2) says.
@@ -34,15 +33,19 @@ impl Region {
         if start == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        let region = Region {
+        Ok(Region {
             start: NonNull::new(start.cast()).expect("mmap without MAP_FIXED never gives zero"),
             len,
-        };
-        if len >= HUGE_PAGE {
-            region.advise(libc::MADV_HUGEPAGE);
+        })
+    }
+
+    /// Takes the memory now, all of it, so that the hot path meets no page fault; in huge pages if the region is large enough
+    /// for one and the system allows them (`transparent_hugepage` at least on `madvise`).
+    pub fn populate(&mut self) {
+        if self.len >= HUGE_PAGE {
+            self.advise(libc::MADV_HUGEPAGE);
         }
-        region.advise(libc::MADV_POPULATE_WRITE);
-        Ok(region)
+        self.advise(libc::MADV_POPULATE_WRITE);
     }
 
     /// Bytes in the region, a whole number of pages.
@@ -104,7 +107,9 @@ mod tests {
         assert!(region.as_mut_slice().iter().all(|&byte| byte == 0));
         region.as_mut_slice()[4] = 9;
         assert_eq!(region.as_mut_slice()[4], 9);
-        assert_eq!(Region::new(3 << 20).unwrap().len(), 3 << 20);
+        let mut large = Region::new(3 << 20).unwrap();
+        large.populate();
+        assert_eq!(large.len(), 3 << 20);
     }
 
     #[test]

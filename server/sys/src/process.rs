@@ -101,7 +101,8 @@ pub fn open_files_limit() -> io::Result<u64> {
 }
 
 /// Raises the limit of open files to `wanted`, or as far as it goes, and returns what is then in force. Never lowers
-/// it. The hard limit is raised too where privileges allow.
+/// it. The hard limit is raised too where privileges allow. To be called before the first listener: io_uring reads the limit
+/// when an accept is armed.
 ///
 /// # Errors
 /// What getrlimit(2) says; a limit that cannot be raised is no error but a small result.
@@ -152,7 +153,9 @@ mod tests {
     #[test]
     fn touched_memory_is_resident() {
         let before = resident_bytes().unwrap();
-        let region = crate::memory::Region::new(64 << 20).unwrap();
+        let mut region = crate::memory::Region::new(64 << 20).unwrap();
+        assert!(resident_bytes().unwrap() < before + (32 << 20), "untouched memory is not");
+        region.populate();
         assert!(resident_bytes().unwrap() >= before + (48 << 20));
         drop(region);
     }

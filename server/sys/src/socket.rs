@@ -201,3 +201,84 @@ pub fn incoming_cpu(socket: impl AsFd) -> io::Result<Option<usize>> {
 pub fn set_incoming_cpu(listener: impl AsFd, cpu: usize) -> io::Result<()> {
     SockRef::from(&listener).set_cpu_affinity(cpu)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+    use std::os::unix::net::{UnixListener, UnixStream};
+
+    use super::*;
+
+    fn connect(listener: OwnedFd) -> (TcpStream, TcpStream) {
+        let address = local_tcp_address(&listener).unwrap().unwrap();
+        let client = TcpStream::connect(address).unwrap();
+        (client, TcpListener::from(listener).accept().unwrap().0)
+    }
+
+    #[test]
+    fn accepted_sockets_inherit_the_options() {
+        let options = TcpListenerOptions { keepalive: Some(Duration::from_secs(90)), ..Default::default() };
+        let (_client, accepted) = connect(tcp_listener("127.0.0.1:0".parse().unwrap(), &options).unwrap());
+        let socket = SockRef::from(&accepted);
+        assert!(socket.tcp_nodelay().unwrap() && socket.keepalive().unwrap());
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(90));
+        assert_eq!(socket.tcp_keepalive_interval().unwrap(), Duration::from_secs(30));
+        assert_eq!(socket.tcp_keepalive_retries().unwrap(), 3);
+        let plain = TcpListenerOptions { keepalive: None, nodelay: false, ..Default::default() };
+        let (_client, accepted) = connect(tcp_listener("127.0.0.1:0".parse().unwrap(), &plain).unwrap());
+        let socket = SockRef::from(&accepted);
+        assert!(!socket.tcp_nodelay().unwrap() && !socket.keepalive().unwrap());
+    }
+
+    #[test]
+    fn a_port_is_shared_only_on_request() {
+        let first = tcp_listener("127.0.0.1:0".parse().unwrap(), &TcpListenerOptions::default()).unwrap();
+        let address = local_tcp_address(&first).unwrap().unwrap();
+        assert!(tcp_listener(address, &TcpListenerOptions::default()).is_ok());
+        let alone = TcpListenerOptions { reuse_port: false, ..Default::default() };
+        let error = tcp_listener(address, &alone).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("cannot listen on {address}: bind: ")), "{error}");
+    }
+
+    #[test]
+    fn addresses_are_printed_as_redis_prints_them() {
+        let (client, accepted) =
+            connect(tcp_listener("127.0.0.1:0".parse().unwrap(), &Default::default()).unwrap());
+        assert_eq!(peer_address(&accepted).unwrap(), client.local_addr().unwrap().to_string());
+        assert_eq!(local_address(&accepted).unwrap(), client.peer_addr().unwrap().to_string());
+        if let Ok(listener) = tcp_listener("[::1]:0".parse().unwrap(), &Default::default()) {
+            let (client, accepted) = connect(listener);
+            let port = client.local_addr().unwrap().port();
+            assert_eq!(peer_address(&accepted).unwrap(), format!("[::1]:{port}"));
+        }
+    }
+
+    #[test]
+    fn unix_listeners_replace_their_own_kind_only() {
+        let folder = std::env::temp_dir().join(format!("boxcar-socket-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("boxcar.sock");
+        let options = UnixListenerOptions { mode: Some(0o700), ..Default::default() };
+        drop(unix_listener(&path, &options).unwrap());
+        let listener = unix_listener(&path, &options).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+        let _client = UnixStream::connect(&path).unwrap();
+        let accepted = UnixListener::from(listener).accept().unwrap().0;
+        assert_eq!(peer_address(&accepted).unwrap(), format!("{}:0", path.display()));
+        assert_eq!(local_address(&accepted).unwrap(), format!("{}:0", path.display()));
+        assert_eq!(local_tcp_address(&accepted).unwrap(), None);
+        let file = folder.join("precious");
+        fs::write(&file, "data").unwrap();
+        let error = unix_listener(&file, &options).unwrap_err().to_string();
+        assert!(error.contains("precious: bind: "), "{error}");
+        assert_eq!(fs::read(&file).unwrap(), b"data");
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn the_incoming_cpu_can_be_asked_for_and_chosen() {
+        let listener = tcp_listener("127.0.0.1:0".parse().unwrap(), &TcpListenerOptions::default()).unwrap();
+        set_incoming_cpu(&listener, 0).unwrap();
+        assert_eq!(incoming_cpu(&listener).unwrap(), Some(0));
+    }
+}

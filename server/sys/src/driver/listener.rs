@@ -8,7 +8,8 @@ use std::time::Duration;
 pub(super) const BACKOFF: Duration = Duration::from_millis(100);
 
 /// Whether the error belongs to the one connection that was to be accepted, so that the next one may well succeed.
-/// accept(2) lists the network errors that Linux passes on from the new socket.
+/// accept(2) lists the network errors that Linux passes on from the new socket; two of them (`EPERM`, `EOPNOTSUPP`) may also
+/// mean that no attempt will ever succeed, so they are not counted here.
 pub(super) fn concerns_one_connection(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),
@@ -16,7 +17,6 @@ pub(super) fn concerns_one_connection(error: &io::Error) -> bool {
             libc::ECONNABORTED
                 | libc::EINTR
                 | libc::EAGAIN
-                | libc::EPERM
                 | libc::EPROTO
                 | libc::ENOPROTOOPT
                 | libc::ENETDOWN
@@ -24,7 +24,6 @@ pub(super) fn concerns_one_connection(error: &io::Error) -> bool {
                 | libc::EHOSTDOWN
                 | libc::EHOSTUNREACH
                 | libc::ENONET
-                | libc::EOPNOTSUPP
                 | libc::ETIMEDOUT
         )
     )
@@ -36,7 +35,9 @@ mod tests {
 
     #[test]
     fn running_out_is_not_one_connections_fault() {
-        for code in [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::EINVAL, libc::EBADF] {
+        for code in
+            [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::EINVAL, libc::EBADF, libc::EPERM]
+        {
             assert!(!concerns_one_connection(&io::Error::from_raw_os_error(code)));
         }
         assert!(concerns_one_connection(&io::Error::from_raw_os_error(libc::ECONNABORTED)));

@@ -54,7 +54,8 @@ impl BufferRing {
     pub(super) fn register(submitter: &Submitter<'_>, size: usize, count: usize) -> io::Result<BufferRing> {
         assert!(count.is_power_of_two() && count <= 1 << 15, "{count} buffers");
         let stride = size.next_multiple_of(STAGGER) + STAGGER;
-        let entries = Region::new(count * size_of::<BufRingEntry>())?;
+        let mut entries = Region::new(count * size_of::<BufRingEntry>())?;
+        entries.populate();
         let memory = Region::new(count * stride)?;
         let mut ring = BufferRing {
             entries,
@@ -205,6 +206,7 @@ mod tests {
         for _ in 0..2 * OBSERVED_TURNS {
             turn(&mut ring, 1, false);
         }
+        turn(&mut ring, 60, false);
         assert_eq!((ring.target, ring.circulating, ring.reserve.len()), (32, 32, 224));
     }
 }

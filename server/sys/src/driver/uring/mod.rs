@@ -11,6 +11,11 @@
 //! **Memory that the kernel uses** (receive buffers, buffers being sent) belongs to the driver until the completion has been
 //! seen, also when the connection is closed meanwhile: close cancels and waits for the answer. A driver that is dropped does
 //! the same for everything under way, and would sooner leak than free what the kernel may still write to.
+//!
+//! **Left out.** Registered files: measured with `examples/driver_costs.rs` (Linux 6.18, loopback TCP), within half a percent, for
+//! two more system calls a connection. Incrementally consumed buffers (`IOU_PBUF_RING_INC`) and receive bundles: not tried; they
+//! serve receives that are larger than a buffer, which pipelines of requests are not, and with them more memory passes
+//! through the cache, not less.
 
 mod accept;
 mod buffers;
@@ -281,6 +286,7 @@ impl UringDriver {
     /// Asks the kernel to give an operation up. Its own completion follows in any case.
     fn cancel(&mut self, target: u64) {
         let mut entry = opcode::AsyncCancel::new(target).build().user_data(user_data(op::CANCEL, 0));
+        // Its own completion says nothing, and where it can be spared it does not end a sleep either.
         if self.ways.skip_send_completions {
             entry = entry.flags(squeue::Flags::SKIP_SUCCESS);
         }

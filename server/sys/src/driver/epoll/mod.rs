@@ -5,12 +5,17 @@
 //! served with the next turn, after the others. Pausing costs no system call: an edge that comes meanwhile is remembered.
 //! `EPOLLOUT` is asked for only after a send met a full socket buffer.
 
+mod calls;
+
 use std::collections::VecDeque;
 use std::io;
 use std::marker::PhantomData;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
+use self::calls::{
+    accept, epoll_control, epoll_create, epoll_wait, probe_fine_timeouts, receive, send_rest, set_nonblocking,
+};
 use super::listener::{BACKOFF, concerns_one_connection};
 use super::table::{Named, Table};
 use super::{
@@ -74,7 +79,7 @@ enum Deferred {
     Closed(Token, Option<Vec<u8>>),
 }
 
-/// See the [module's words](super::EpollDriver) on how it works.
+/// See the [module's words](super) on how it works.
 #[derive(Debug)]
 pub struct EpollDriver {
     epoll: OwnedFd,
@@ -94,53 +99,12 @@ pub struct EpollDriver {
     not_send: PhantomData<*const ()>,
 }
 
-/// The result of a system call that returns -1 on failure.
-fn check(result: libc::ssize_t) -> io::Result<usize> {
-    usize::try_from(result).map_err(|_| io::Error::last_os_error())
-}
-
-fn epoll_control(epoll: RawFd, operation: i32, fd: RawFd, events: u32, data: u64) -> io::Result<()> {
-    let mut event = libc::epoll_event { events, u64: data };
-    // SAFETY: the event is valid for the call; the kernel checks both descriptors.
-    check(unsafe { libc::epoll_ctl(epoll, operation, fd, &raw mut event) } as libc::ssize_t).map(drop)
-}
-
 const WATCH: u32 = (libc::EPOLLIN | libc::EPOLLRDHUP | libc::EPOLLET) as u32;
 const WATCH_AND_WRITE: u32 = WATCH | libc::EPOLLOUT as u32;
 
-/// One send(2) that does not wait.
-fn send_some(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
-    loop {
-        // SAFETY: pointer and length are of one live slice, which the kernel only reads, during the call.
-        let result = check(unsafe {
-            libc::send(fd, bytes.as_ptr().cast(), bytes.len(), libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL)
-        });
-        match result {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            other => return other,
-        }
-    }
-}
-
-/// Sends from `written` on until all is gone (true) or the socket's buffer is full (false).
-fn send_rest(fd: RawFd, bytes: &[u8], written: &mut usize) -> io::Result<bool> {
-    while *written < bytes.len() {
-        match send_some(fd, &bytes[*written..]) {
-            Ok(count) => *written += count,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(true)
-}
-
 impl EpollDriver {
     pub(super) fn open(options: &DriverOptions) -> Result<EpollDriver, DriverError> {
-        // SAFETY: no pointers are involved.
-        let fd = check(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) } as libc::ssize_t)
-            .map_err(DriverError::call("epoll_create1"))?;
-        // SAFETY: the descriptor was just made and belongs to nobody else.
-        let epoll = unsafe { OwnedFd::from_raw_fd(fd as RawFd) };
+        let epoll = epoll_create().map_err(DriverError::call("epoll_create1"))?;
         let doorbell = Doorbell::new(None).map_err(DriverError::call("eventfd"))?;
         let edge = (libc::EPOLLIN | libc::EPOLLET) as u32;
         epoll_control(epoll.as_raw_fd(), libc::EPOLL_CTL_ADD, doorbell.eventfd(), edge, KIND_DOORBELL)
@@ -210,37 +174,8 @@ impl EpollDriver {
     /// Waits for events and leaves them in `self.events`.
     fn fetch(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         self.counters.enters += 1;
-        self.events.clear();
-        let epoll = self.epoll.as_raw_fd();
-        let (events, room) = (self.events.as_mut_ptr(), self.events.capacity() as i32);
-        let result = if self.fine_timeouts {
-            let time = timeout.map(timespec);
-            let time = time.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
-            // SAFETY: `events` has room for `room` entries; the time is null or valid for the call; no signal mask.
-            check(unsafe {
-                libc::syscall(
-                    libc::SYS_epoll_pwait2,
-                    epoll,
-                    events,
-                    room,
-                    time,
-                    std::ptr::null::<u8>(),
-                    0usize,
-                )
-            } as libc::ssize_t)
-        } else {
-            let millis = timeout.map_or(-1, round_up_to_millis);
-            // SAFETY: `events` has room for `room` entries.
-            check(unsafe { libc::epoll_wait(epoll, events, room, millis) } as libc::ssize_t)
-        };
-        let count = match result {
-            Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
-            Err(error) => return Err(error),
-        };
-        // SAFETY: the kernel has filled `count` entries, and `count` is at most the capacity.
-        unsafe { self.events.set_len(count) };
-        self.counters.events += count as u64;
+        epoll_wait(&self.epoll, &mut self.events, timeout, self.fine_timeouts)?;
+        self.counters.events += self.events.len() as u64;
         Ok(())
     }
 
@@ -276,18 +211,16 @@ impl EpollDriver {
         if !(connection.readable && connection.reading) || connection.read_closed {
             return;
         }
-        let (fd, room) = (connection.socket.as_raw_fd(), self.buffer_size);
-        // SAFETY: the region is at least `room` bytes, and nobody else refers to it during the call.
-        let result = check(unsafe { libc::recv(fd, self.buffer.as_ptr().cast(), room, libc::MSG_DONTWAIT) });
-        match result {
+        let buffer = &mut self.buffer.as_mut_slice()[..self.buffer_size];
+        match receive(connection.socket.as_raw_fd(), buffer) {
             Ok(0) => self.end_reading(token, None, handler),
             Ok(count) => {
                 self.counters.receives += 1;
                 self.counters.received_bytes += count as u64;
-                if count < room && !connection.ending {
+                if count < buffer.len() && !connection.ending {
                     connection.readable = false;
                 }
-                let verdict = handler.received(token, &mut self.buffer.as_mut_slice()[..count]);
+                let verdict = handler.received(token, &mut buffer[..count]);
                 connection.reading = verdict == Reading::Continue;
                 if connection.readable {
                     self.enqueue(token);
@@ -347,15 +280,10 @@ impl EpollDriver {
             let Some(listener) = self.listeners.iter_mut().find(|listener| listener.id == id) else { return };
             let fd = listener.socket.as_raw_fd();
             self.counters.accept_arms += 1;
-            // SAFETY: null pointers mean that the peer's address is not wanted.
-            let result = check(unsafe {
-                libc::accept4(fd, std::ptr::null_mut(), std::ptr::null_mut(), libc::SOCK_CLOEXEC)
-            } as libc::ssize_t);
-            match result {
+            match accept(fd) {
                 Ok(socket) => {
                     self.counters.accepted += 1;
-                    // SAFETY: the descriptor was just made and belongs to nobody else.
-                    handler.accepted(id, unsafe { OwnedFd::from_raw_fd(socket as RawFd) });
+                    handler.accepted(id, socket);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) => {
@@ -426,52 +354,6 @@ fn watch_listener(epoll: &OwnedFd, listener: &Listener) -> io::Result<()> {
         events,
         KIND_LISTENER | u64::from(listener.id.0),
     )
-}
-
-/// accept4(2) has no flag of its own against waiting; connections do not need this, their calls say `MSG_DONTWAIT`.
-fn set_nonblocking(fd: RawFd) -> io::Result<()> {
-    // SAFETY: no pointers are involved.
-    let flags = check(unsafe { libc::fcntl(fd, libc::F_GETFL) } as libc::ssize_t)? as i32;
-    // SAFETY: no pointers are involved.
-    check(unsafe { libc::fcntl(fd, libc::F_SETFL, flags | libc::O_NONBLOCK) } as libc::ssize_t).map(drop)
-}
-
-/// Tries `epoll_pwait2` once: sandboxes that do not know it answer `ENOSYS` or `EPERM`.
-fn probe_fine_timeouts(epoll: &OwnedFd, wanted: bool) -> (bool, Feature) {
-    let mut events = [libc::epoll_event { events: 0, u64: 0 }; 1];
-    let time = timespec(Duration::ZERO);
-    let result = wanted.then(|| {
-        // SAFETY: one event fits, the time is valid for the call, no signal mask.
-        check(unsafe {
-            libc::syscall(
-                libc::SYS_epoll_pwait2,
-                epoll.as_raw_fd(),
-                events.as_mut_ptr(),
-                1,
-                &raw const time,
-                std::ptr::null::<u8>(),
-                0usize,
-            )
-        } as libc::ssize_t)
-    });
-    let (active, reason) = match result {
-        Some(Ok(_)) => (true, "time-outs in nanoseconds".to_owned()),
-        Some(Err(error)) => (false, format!("{error}; time-outs in milliseconds")),
-        None => (false, "switched off; time-outs in milliseconds".to_owned()),
-    };
-    (active, Feature { name: "epoll_pwait2", wanted, active, reason })
-}
-
-fn timespec(time: Duration) -> libc::timespec {
-    libc::timespec {
-        tv_sec: libc::time_t::try_from(time.as_secs()).unwrap_or(libc::time_t::MAX),
-        tv_nsec: libc::c_long::from(time.subsec_nanos() as i32),
-    }
-}
-
-/// For epoll_wait(2): never shorter than asked, or the caller would spin through the last millisecond.
-fn round_up_to_millis(time: Duration) -> i32 {
-    i32::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX)
 }
 
 /// What the caller asks for between two turns.
