@@ -232,6 +232,13 @@ fn follow_config(server: &Arc<Server>, workers: &Arc<Workers>) {
         }
         Ok(())
     });
+    let shared = Arc::downgrade(server);
+    config.on_change(rows::MAXMEMORY, move |_| {
+        if let Some(server) = shared.upgrade() {
+            server.measure_memory();
+        }
+        Ok(())
+    });
     let (shared, workers) = (Arc::downgrade(server), Arc::clone(workers));
     config.on_change(rows::DISPATCH, move |_| {
         let Some(server) = shared.upgrade() else { return Ok(()) };

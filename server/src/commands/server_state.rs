@@ -8,7 +8,7 @@ use crate::acl::Access;
 use crate::clients::monitors::Monitors;
 use crate::clients::pause::Pause;
 use crate::clients::{Clients, Inbox, Mail};
-use crate::config::{ClientClass, Config, OutputLimit};
+use crate::config::{ClientClass, Config, OutputLimit, rows};
 use crate::observability::latency::LatencyMonitor;
 use crate::observability::slowlog::SlowLog;
 use crate::observability::stats::Stats;
@@ -84,6 +84,8 @@ pub struct Server {
     pub identity: Identity,
     /// INFO's sections in order.
     pub info: Vec<InfoSection>,
+    /// Whether the data set is larger than `maxmemory`, as housekeeping last saw it.
+    over_memory: AtomicBool,
     /// Whether expired keys are looked for actively (DEBUG SET-ACTIVE-EXPIRE).
     pub active_expire: AtomicBool,
     /// Unix seconds of the last change to nothing: what LASTSAVE answers before anything was saved.
@@ -139,6 +141,7 @@ impl Server {
             shutdown: Shutdown::default(),
             identity,
             info: info.into(),
+            over_memory: AtomicBool::new(false),
             active_expire: AtomicBool::new(true),
             last_save,
             memory_at_start,
@@ -155,6 +158,19 @@ impl Server {
         } else {
             ActiveDispatch::Inline
         }
+    }
+
+    /// Whether commands that need memory are refused now.
+    pub fn is_over_memory(&self) -> bool {
+        self.over_memory.load(Ordering::Relaxed)
+    }
+
+    /// Compares the data set with `maxmemory`. Counting it takes a walk over all shards, which is too much for every
+    /// command: housekeeping and CONFIG SET do it, so that a burst may pass the limit for one period of `hz`.
+    pub fn measure_memory(&self) {
+        let limit = self.config.bytes(rows::MAXMEMORY);
+        let over = limit != 0 && self.keyspace.used_memory() as u64 > limit;
+        self.over_memory.store(over, Ordering::Relaxed);
     }
 
     /// Switches the dispatch; I/O threads follow with their next turn.

@@ -183,7 +183,9 @@ impl<'k> Run<'k, '_> {
     }
 
     fn is_plain(&self, session: &Session, keys: &Keys<'_>) -> bool {
-        session.is_plain() && self.server.pause.mode(keys.now_ms) == PauseMode::None
+        session.is_plain()
+            && !self.server.is_over_memory()
+            && self.server.pause.mode(keys.now_ms) == PauseMode::None
     }
 
     /// The short way: one key, nothing special about session or server.
@@ -353,6 +355,9 @@ fn check<'k>(
     if !session.authenticated && !entry.flags.contains(Flags::NO_AUTH) {
         return refuse(Error::text("NOAUTH Authentication required."));
     }
+    if server.is_over_memory() && needs_memory(server, entry, session) {
+        return refuse(Error::text("OOM command not allowed when used memory > 'maxmemory'."));
+    }
     if session.reserved && !open_to_reserved(server, entry) {
         return refuse(Error::text("ERR max number of clients reached"));
     }
@@ -363,6 +368,19 @@ fn check<'k>(
         return refuse(Error::text("ERR Command not allowed inside a transaction"));
     }
     Ok(entry)
+}
+
+/// Whether the command, or one that it would execute, may use more memory.
+fn needs_memory(server: &Server, entry: &Entry, session: &Session) -> bool {
+    let queued_need = |transaction: &crate::clients::Transaction| {
+        let flags = |queued: &Queued| server.table.entry(queued.command).flags;
+        transaction.queue.iter().any(|queued| flags(queued).contains(Flags::DENYOOM))
+    };
+    // Like Redis, nothing at all is queued: the queue itself takes memory.
+    let would_queue = session.transaction.is_some() && !entry.flags.contains(Flags::NOT_QUEUED);
+    entry.flags.contains(Flags::DENYOOM)
+        || would_queue
+        || (entry.locks == Locks::Transaction && session.transaction.as_deref().is_some_and(queued_need))
 }
 
 /// Whether a connection that was let in above `maxclients` may run this: administration only, so that the

@@ -44,6 +44,7 @@ impl Housekeeper {
             let hz = self.server.config.int(rows::HZ).clamp(1, 500).unsigned_abs();
             let period = Duration::from_micros(1_000_000 / hz);
             self.server.stats.sample(monotonic_us());
+            self.server.measure_memory();
             if self.server.active_expire.load(Relaxed) {
                 self.expire(period);
             }

@@ -8,8 +8,7 @@ const I32: i64 = i32::MAX as i64;
 directives! {
     group Group::Memory, after security;
 
-    /// Bytes of data above which commands that need more are refused or keys evicted, by maxmemory-policy; 0
-    /// = no limit.
+    /// Bytes of data, checked every period of hz, above which commands that need more are refused; 0 = no limit.
     MAXMEMORY: u64 = memory("maxmemory", 0, 0, i64::MAX);
 
     /// What is evicted when maxmemory is reached. With a limit set, only `noeviction` is possible yet.
