@@ -1,7 +1,7 @@
 //! Transcripts: conversations in plain text, played to a server over either protocol.
 //!
 //! `tests/README.md` describes how they are written. [`parse`] reads them, [`pattern`] is what a reply is expected to
-//! be, [`play`] holds the conversation, and [`record`] fills in what a real Redis replies.
+//! be, [`play()`] holds the conversation, and [`record`] fills in what a real Redis replies.
 
 pub mod parse;
 pub mod pattern;
