@@ -6,7 +6,7 @@ use boxcar_sys::socket::{self, SocketError, TcpListenerOptions, UnixListenerOpti
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What kind of connections a listener brings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,21 +107,38 @@ fn open_tcp(
     options: &TcpListenerOptions,
     listeners: &mut [Vec<Listener>],
 ) -> Result<(), ListenError> {
-    // A first socket without SO_REUSEPORT makes sure that no other process holds the port: two servers must not
-    // share one by accident.
-    let exclusive = TcpListenerOptions { reuse_port: false, ..options.clone() };
-    match socket::tcp_listener(address, &exclusive) {
-        Ok(probe) => drop(probe),
-        Err(error) if optional => {
+    if let Err(error) = claim(address, options) {
+        if optional {
             tracing::debug!("optional address: {error}");
             return Ok(());
         }
-        Err(error) => return Err(error.into()),
+        return Err(error.into());
     }
     for thread in listeners {
         add(thread, ListenerKind::Tcp, socket::tcp_listener(address, options)?);
     }
     Ok(())
+}
+
+/// How long a busy port is tried again: the kernel takes some 200 ms to let go of the listener of a killed process
+/// whose io_uring was waiting on it.
+const CLAIM_TIME: Duration = Duration::from_secs(1);
+const CLAIM_PAUSE: Duration = Duration::from_millis(50);
+
+/// Makes sure that no other process holds the address, with a first socket without SO_REUSEPORT: two servers must not
+/// share a port by accident.
+fn claim(address: SocketAddr, options: &TcpListenerOptions) -> Result<(), SocketError> {
+    let exclusive = TcpListenerOptions { reuse_port: false, ..options.clone() };
+    let deadline = Instant::now() + CLAIM_TIME;
+    loop {
+        match socket::tcp_listener(address, &exclusive) {
+            Ok(_closed_at_once) => return Ok(()),
+            Err(error) if error.is_address_in_use() && Instant::now() < deadline => {
+                std::thread::sleep(CLAIM_PAUSE);
+            }
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 fn add(thread: &mut Vec<Listener>, kind: ListenerKind, socket: OwnedFd) {

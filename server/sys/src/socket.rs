@@ -40,6 +40,15 @@ pub enum SocketError {
     },
 }
 
+impl SocketError {
+    /// Whether another socket holds the address.
+    #[must_use]
+    pub fn is_address_in_use(&self) -> bool {
+        let (SocketError::Tcp { source, .. } | SocketError::Unix { source, .. }) = self;
+        source.kind() == io::ErrorKind::AddrInUse
+    }
+}
+
 /// How to listen on TCP.
 #[derive(Clone, Debug)]
 pub struct TcpListenerOptions {
