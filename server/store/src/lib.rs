@@ -6,6 +6,7 @@
 //!
 //! - [`value`](Value): what a record holds, as the commands see it.
 //! - [`record`](Record): one allocation with key, expiry, access clock and small value; large ones are [`Blob`]s.
+//! - `bitmap`, [`hyperloglog`]: strings as bits and as sketches, pure functions over bytes.
 //! - `table`: extendible hashing over segments that grow, split, shrink and merge alone.
 //! - `root`: one database's table in one shard, and the figures about it.
 //! - `lock`: a word to spin on, and a list to park on ([`Wake`]).
@@ -13,10 +14,12 @@
 //! What this package must never do: read a clock, block on anything but a shard's lock, or let a command pay for
 //! the size of the table.
 
+mod bitmap;
 mod blob;
 mod db;
 mod entry;
 mod hash;
+pub mod hyperloglog;
 mod keyspace;
 mod lock;
 mod record;
@@ -24,6 +27,7 @@ mod root;
 mod table;
 mod value;
 
+pub use bitmap::{BitOperation, Combination, count_ones, first_bit};
 pub use blob::Blob;
 pub use crossbeam_epoch::Guard;
 pub use db::{Db, DetachedDb, ExpireStep, SCAN_CURSOR_BITS};
