@@ -18,6 +18,7 @@ mod db;
 mod entry;
 mod hash;
 mod keyspace;
+pub mod listpack;
 mod lock;
 mod record;
 mod root;
