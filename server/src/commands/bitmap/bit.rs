@@ -1,6 +1,7 @@
 //! Single bits: SETBIT, GETBIT.
 
 use super::{KEY, OFFSET, ROW, bit_offset, grow};
+use crate::commands::events::EventClass;
 use crate::commands::row::{Argument, Command, Flags, KeyFlags, KeySpec};
 use crate::commands::string::string_value;
 use crate::commands::{Args, CommandResult, Cx, Error};
@@ -47,6 +48,7 @@ fn setbit(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     *byte = *byte & !(1 << shift) | bit << shift;
     if grown || before != bit {
         cx.keys.changed(key);
+        cx.keys.event(EventClass::STRING, "setbit", key);
     }
     cx.reply.integer(i64::from(before));
     Ok(())

@@ -1,6 +1,7 @@
 //! BITOP: combining strings bit by bit.
 
 use super::ROW;
+use crate::commands::events::EventClass;
 use crate::commands::row::{Argument, Command, Flags, KeyFlags, KeySpec};
 use crate::commands::string::string_value;
 use crate::commands::{Args, CommandResult, Cx, Error};
@@ -53,7 +54,9 @@ fn bitop(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     }
     let destination = args.at(2);
     if len == 0 {
-        cx.keys.remove(destination);
+        if cx.keys.remove(destination) {
+            cx.keys.event(EventClass::GENERIC, "del", destination);
+        }
         cx.reply.integer(0);
         return Ok(());
     }
@@ -70,6 +73,7 @@ fn bitop(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
         // As long as it is, but of encoding `raw` however short.
         entry.resize_bytes(len);
     }
+    cx.keys.event(EventClass::STRING, "set", destination);
     cx.reply.integer(len as i64);
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use super::integer::{Overflow, Width};
 use super::{KEY, OFFSET, ROW, bit_offset, grow};
+use crate::commands::events::EventClass;
 use crate::commands::row::{Argument, Command, Flags, KeyFlags, KeySpec};
 use crate::commands::string::string_value;
 use crate::commands::{Args, CommandResult, Cx, Error};
@@ -204,6 +205,7 @@ fn write(cx: &mut Cx<'_, '_>, key: &[u8], operations: &[Operation], last_bit: u6
     }
     if changes > 0 {
         cx.keys.changed(key);
+        cx.keys.event(EventClass::STRING, "setbit", key);
     }
     cx.reply.array(results.len());
     for result in results {

@@ -61,7 +61,7 @@ impl<'e> Sketch<'e> {
     }
 
     fn image(&self) -> &[u8] {
-        let Value::Bytes(image) = self.entry.record().value() else {
+        let Some(Value::Bytes(image)) = self.entry.record().string() else {
             unreachable!("a HyperLogLog stays a string")
         };
         image

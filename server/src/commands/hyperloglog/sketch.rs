@@ -1,6 +1,7 @@
 //! PFADD, PFCOUNT, PFMERGE.
 
 use super::{KEY, ROW, Sketch, image};
+use crate::commands::events::EventClass;
 use crate::commands::row::{Argument, Command, Flags, KeyFlags, KeySpec};
 use crate::commands::{Args, CommandResult, Cx, Error};
 use boxcar_store::hyperloglog::{self, EMPTY, Layout, Observation, REGISTERS, Registers, dense};
@@ -73,6 +74,7 @@ fn pfadd(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     if raised {
         hyperloglog::outdate_estimate(sketch.image_mut());
         cx.keys.changed(key);
+        cx.keys.event(EventClass::STRING, "pfadd", key);
     }
     cx.reply.integer(i64::from(raised));
     Ok(())
@@ -137,6 +139,7 @@ fn pfmerge(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     }
     hyperloglog::outdate_estimate(sketch.image_mut());
     cx.keys.changed(key);
+    cx.keys.event(EventClass::STRING, "pfadd", key);
     cx.reply.ok();
     Ok(())
 }

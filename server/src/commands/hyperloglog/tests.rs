@@ -25,14 +25,14 @@ fn adding_and_counting() {
 fn bytes_are_those_of_redis() {
     let mut server = Fixture::new();
     server.check("PFADD key a b c", ":1");
-    let image = b"HYLL\x01\0\0\0\0\0\0\0\0\0\0\x80\x48\xec\x84\x4b\x66\x80\x50\xb1\x84\x5a\xfb";
+    let image = b"HYLL\x01\0\0\0\0\0\0\0\0\0\0\x80\x60\xf3\x80\x50\xb1\x84\x4b\xfb\x80\x42\x5a";
     let reply = [b"$27\r\n", &image[..], b"\r\n"].concat();
     assert_eq!(server.run(&["GET", "key"]), reply);
     server.check("PFCOUNT key", ":3");
     let mut counted = *image;
     counted[8..16].copy_from_slice(&3u64.to_le_bytes());
     assert_eq!(server.run(&["GET", "key"]), [b"$27\r\n", &counted[..], b"\r\n"].concat());
-    server.check("PFDEBUG DECODE key", "$48|Z:8436 v:1,1 Z:4274 v:2,1 Z:3068 v:1,1 Z:603");
+    server.check("PFDEBUG DECODE key", "$44|Z:8436 v:1,1 Z:4274 v:2,1 Z:3068 v:1,1 Z:603");
 }
 
 #[test]
@@ -85,7 +85,8 @@ fn other_strings_are_refused() {
     server.check("PFADD good a", ":1");
     for value in ["text", "12", "HYLLxxxxxxxxxxxxxxxxx"] {
         server.run(&["SET", "key", value]);
-        for line in ["PFADD key a", "PFCOUNT key", "PFCOUNT good key", "PFMERGE good key", "PFMERGE key good"] {
+        for line in ["PFADD key a", "PFCOUNT key", "PFCOUNT good key", "PFMERGE good key", "PFMERGE key good"]
+        {
             server.check(line, NOT_ONE);
         }
     }
@@ -97,7 +98,9 @@ fn corrupt_ones_are_refused() {
     let mut server = Fixture::new();
     server.check("PFADD key a", ":1");
     server.check("APPEND key x", ":22");
-    for line in ["PFCOUNT key", "PFCOUNT key other", "PFMERGE other key", "PFDEBUG TODENSE key", "PFDEBUG GETREG key"] {
+    for line in
+        ["PFCOUNT key", "PFCOUNT key other", "PFMERGE other key", "PFDEBUG TODENSE key", "PFDEBUG GETREG key"]
+    {
         server.check(line, CORRUPT);
     }
     server.run(&[b"SET".as_slice(), b"key", b"HYLL\x01\0\0\0\0\0\0\0\0\0\0\x80\x40"]);
