@@ -26,6 +26,7 @@ pub mod connection;
 pub mod generic;
 pub mod hyperloglog;
 pub mod server;
+pub mod stream;
 pub mod string;
 pub mod transaction;
 
@@ -42,6 +43,7 @@ pub const FAMILIES: &[&[&[Command]]] = &[
     string::COMMANDS,
     bitmap::COMMANDS,
     hyperloglog::COMMANDS,
+    stream::COMMANDS,
     generic::COMMANDS,
     connection::COMMANDS,
     server::COMMANDS,
