@@ -269,7 +269,6 @@ fn xreadgroup(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
                 let pending =
                     (!options.noack).then_some(Pending { consumer, delivered_ms: now_ms, deliveries: 1 });
                 give_new(cx.reply, log, &mut group, pending, count);
-                group.consumer_mut(consumer).active_ms = Some(now_ms);
                 changed = true;
             }
             From::New => {}
@@ -298,6 +297,7 @@ fn give_new(reply: &mut Reply, log: &Log, group: &mut GroupMut<'_>, pending: Opt
         write_entry(reply, &entry);
         if let Some(pending) = pending {
             group.give(entry.id, pending);
+            group.consumer_mut(pending.consumer).active_ms = Some(pending.delivered_ms);
         }
         written += 1;
     }
