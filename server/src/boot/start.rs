@@ -1,7 +1,6 @@
 //! Starting and stopping the threads.
 
 use super::process;
-use crate::clients::Inbox;
 use crate::commands::server_state::{ActiveDispatch, Identity, NetworkFacts};
 use crate::commands::watch::ShardExtension;
 use crate::commands::{Server, Table};
@@ -123,7 +122,7 @@ pub fn start(config: Config, signals: SigSet) -> Result<Running, StartError> {
     adjust_open_files(&config);
     let backend = choose_backend(&config)?;
     let listeners = listeners::open(&config, layout.io_threads)?;
-    let server = Arc::new(new_server(&config)?);
+    let server = Arc::new(new_server(&config, layout.io_threads)?);
     let capacity = layout.batches() * layout.io_threads;
     let workers = Arc::new(Workers::new(layout.worker_threads, capacity, layout.worker_cpus.clone()));
     follow_config(&server, &workers);
@@ -184,7 +183,7 @@ impl Running {
     }
 }
 
-fn new_server(config: &Arc<Config>) -> Result<Server, StartError> {
+fn new_server(config: &Arc<Config>, io_threads: usize) -> Result<Server, StartError> {
     let mut random = [0u8; 28];
     getrandom(&mut random).map_err(StartError::Random)?;
     let run_id = random[..20].iter().map(|byte| format!("{byte:02x}")).collect();
@@ -208,7 +207,8 @@ fn new_server(config: &Arc<Config>) -> Result<Server, StartError> {
         executable: std::env::current_exe().unwrap_or_default(),
         config_file: config.file().map(PathBuf::from),
     };
-    let server = Server::new(Arc::clone(config), keyspace, table, identity, crate::commands::INFO_SECTIONS);
+    let sections = crate::commands::INFO_SECTIONS;
+    let server = Server::new(Arc::clone(config), keyspace, table, identity, sections, io_threads);
     server.access.set_password(config.text(rows::REQUIREPASS).as_bytes());
     Ok(server)
 }
@@ -351,10 +351,7 @@ fn start_io_threads(
     let mut features = Vec::new();
     for _ in 0..threads.len() {
         let report = reports.recv().map_err(|_| StartError::ThreadEnded)?;
-        let (inbox, found): (Arc<Inbox>, _) =
-            report.map_err(|error| StartError::Driver(backend.name(), error))?;
-        server.add_inbox(&inbox);
-        features = found;
+        features = report.map_err(|error| StartError::Driver(backend.name(), error))?;
     }
     Ok((threads, features))
 }

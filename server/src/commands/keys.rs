@@ -32,6 +32,8 @@ pub struct Keys<'k> {
     pub no_touch: bool,
     /// How uses of keys are remembered.
     pub access: AccessClock,
+    /// A message to the connection itself was posted.
+    pub mailed_self: bool,
 }
 
 impl<'k> Keys<'k> {
@@ -46,6 +48,7 @@ impl<'k> Keys<'k> {
             hashed: (std::ptr::null(), 0, Place { hash: 0, shard: 0 }),
             no_touch: false,
             access: AccessClock::default(),
+            mailed_self: false,
         }
     }
 

@@ -22,6 +22,7 @@ pub(crate) mod testing;
 
 pub mod connection;
 pub mod generic;
+pub mod pubsub;
 pub mod server;
 pub mod string;
 pub mod transaction;
@@ -35,8 +36,14 @@ pub use server_state::Server;
 pub use table::{Entry, Table};
 
 /// The families, in the order of COMMAND's output.
-pub const FAMILIES: &[&[&[Command]]] =
-    &[string::COMMANDS, generic::COMMANDS, connection::COMMANDS, server::COMMANDS, &[transaction::COMMANDS]];
+pub const FAMILIES: &[&[&[Command]]] = &[
+    string::COMMANDS,
+    generic::COMMANDS,
+    connection::COMMANDS,
+    server::COMMANDS,
+    &[transaction::COMMANDS],
+    pubsub::COMMANDS,
+];
 
 /// INFO's sections that this room knows, in Redis's order.
 pub const INFO_SECTIONS: &[server_state::InfoSection] = server::info::SECTIONS;

@@ -7,7 +7,8 @@ use super::table::Table;
 use crate::acl::Access;
 use crate::clients::monitors::Monitors;
 use crate::clients::pause::Pause;
-use crate::clients::{Clients, Inbox, Mail};
+use crate::clients::pubsub::PubSub;
+use crate::clients::{Clients, Inboxes, Mail};
 use crate::config::{ClientClass, Config, OutputLimit, rows};
 use crate::observability::latency::LatencyMonitor;
 use crate::observability::slowlog::SlowLog;
@@ -96,8 +97,10 @@ pub struct Server {
     pub memory_peak: AtomicU64,
     /// [`ActiveDispatch`] in effect.
     dispatch: AtomicU8,
-    /// The inboxes of all I/O threads, filled in when they start.
-    inboxes: Mutex<Vec<Arc<Inbox>>>,
+    /// The inboxes of all I/O threads.
+    pub inboxes: Arc<Inboxes>,
+    /// Who listens to what.
+    pub pubsub: PubSub,
 }
 
 /// Facts about this process that never change.
@@ -114,14 +117,16 @@ pub struct Identity {
 }
 
 impl Server {
-    /// The shared state; `boot` fills the rest in.
+    /// The shared state for so many I/O threads; `boot` fills the rest in.
     pub fn new(
         config: Arc<Config>,
         keyspace: ServerKeyspace,
         table: Table,
         identity: Identity,
         info: impl Into<Vec<InfoSection>>,
+        io_threads: usize,
     ) -> Self {
+        let inboxes = Arc::new(Inboxes::new(io_threads));
         let stats = Stats::new(table.entries().len());
         let memory_at_start = allocator::allocated();
         let last_save = AtomicI64::new(identity.started_ms / 1000);
@@ -147,7 +152,8 @@ impl Server {
             memory_at_start,
             memory_peak: AtomicU64::new(memory_at_start),
             dispatch: AtomicU8::new(ActiveDispatch::Inline as u8),
-            inboxes: Mutex::default(),
+            pubsub: PubSub::new(Arc::clone(&inboxes)),
+            inboxes,
         }
     }
 
@@ -178,20 +184,11 @@ impl Server {
         self.dispatch.store(dispatch as u8, Ordering::Relaxed);
     }
 
-    /// Adds an I/O thread's inbox.
-    pub fn add_inbox(&self, inbox: &Arc<Inbox>) {
-        self.inboxes().push(Arc::clone(inbox));
-    }
-
     /// Makes every I/O thread look at its state (a pause ended, a limit changed, shutdown).
     pub fn notify_all(&self) {
-        for inbox in self.inboxes().iter() {
+        for inbox in self.inboxes.iter() {
             inbox.post(Mail::Look);
         }
-    }
-
-    fn inboxes(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Inbox>>> {
-        self.inboxes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// `client-output-buffer-limit` of a class of clients.

@@ -37,7 +37,8 @@ pub struct Fixture {
     /// The clock, in unix milliseconds.
     pub now_ms: i64,
     stats: Arc<ThreadStats>,
-    inbox: Arc<Inbox>,
+    /// Messages for its clients.
+    pub inbox: Arc<Inbox>,
 }
 
 impl Fixture {
@@ -66,11 +67,10 @@ impl Fixture {
             config_file: None,
         };
         let table = Table::new(&[]).expect("the register is sound");
-        let server = Server::new(Arc::new(config), keyspace, table, identity, super::INFO_SECTIONS);
+        let server = Server::new(Arc::new(config), keyspace, table, identity, super::INFO_SECTIONS, 1);
         let stats = server.stats.register("test");
         let driver = Driver::open(Backend::Epoll, &DriverOptions::default()).expect("epoll is always there");
-        let inbox = Arc::new(Inbox::new(driver.doorbell()));
-        server.add_inbox(&inbox);
+        let inbox = server.inboxes.open(0, driver.doorbell());
         let session = new_session(&server, &inbox);
         Self { server: Arc::new(server), session, now_ms: START_MS, stats, inbox }
     }
