@@ -2,6 +2,7 @@
 //! lookups counted and changes reported to watchers.
 
 use super::access::AccessClock;
+use super::events::{EventClass, KeyEvent};
 use super::watch::ShardExtension;
 use crate::observability::stats::ThreadStats;
 use boxcar_store::{Db, Entry, Keyspace, OwnedRecord, Place, Record, ShardGuard, Value};
@@ -34,6 +35,10 @@ pub struct Keys<'k> {
     pub access: AccessClock,
     /// A message to the connection itself was posted.
     pub mailed_self: bool,
+    /// The classes of events that somebody wants to know of.
+    pub wanted_events: EventClass,
+    /// What happened, in order, as far as it is wanted.
+    pub events: Vec<KeyEvent>,
 }
 
 impl<'k> Keys<'k> {
@@ -49,6 +54,8 @@ impl<'k> Keys<'k> {
             no_touch: false,
             access: AccessClock::default(),
             mailed_self: false,
+            wanted_events: EventClass::empty(),
+            events: Vec::new(),
         }
     }
 
@@ -248,6 +255,15 @@ impl<'k> Keys<'k> {
     fn touched_at(&mut self, place: Place, key: &[u8]) {
         let db = self.db;
         self.shard(place.shard).ext().touched(db, key);
+    }
+
+    /// Says what happened to a key of the selected database, where and as Redis does
+    /// (<https://redis.io/docs/latest/develop/use/keyspace-notifications/>).
+    #[inline]
+    pub fn event(&mut self, class: EventClass, name: &'static str, key: &[u8]) {
+        if self.wanted_events.contains(class) {
+            self.events.push(KeyEvent { class, name, db: self.db, key: key.into() });
+        }
     }
 
     /// Runs `step` with another database selected.
