@@ -40,7 +40,7 @@ impl Mail {
         match self {
             Self::Wake(_) | Self::Kill(_) | Self::Look => 0,
             Self::Push(_, bytes) => DELIVERY_COST + bytes.len(),
-            Self::Publish(message, receivers) => receivers * DELIVERY_COST + message.len(),
+            Self::Publish(message, receivers) => receivers * DELIVERY_COST + message.bytes(),
         }
     }
 }

@@ -5,10 +5,13 @@ use boxcar_resp::{Protocol, Reply};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
+/// What the message is to the subscribers of one topic: bytes as [`crate::clients::Client::push`] describes them.
+type Encoded = (Arc<Topic>, Arc<[u8]>);
+
 /// See the module's text. There is one encoding for each topic, since a pattern's subscribers are told the pattern.
 #[derive(Debug)]
 pub struct Message {
-    copies: SmallVec<[(Arc<Topic>, Arc<[u8]>); 2]>,
+    copies: SmallVec<[Encoded; 2]>,
 }
 
 impl Message {
@@ -18,14 +21,13 @@ impl Message {
         Arc::new(Self { copies: topics.iter().map(copy).collect() })
     }
 
-    /// The topics, in the order in which a connection that listens to several receives the message, each with the
-    /// bytes as [`crate::clients::Client::push`] describes them.
-    pub fn copies(&self) -> &[(Arc<Topic>, Arc<[u8]>)] {
+    /// The copies, in the order in which a connection that listens to several topics receives them.
+    pub fn copies(&self) -> &[Encoded] {
         &self.copies
     }
 
-    /// Bytes of all encodings.
-    pub fn len(&self) -> usize {
+    /// Bytes of all encodings together.
+    pub fn bytes(&self) -> usize {
         self.copies.iter().map(|(_, bytes)| bytes.len()).sum()
     }
 }

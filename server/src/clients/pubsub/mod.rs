@@ -27,7 +27,7 @@ use smallvec::SmallVec;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The topics of one kind by name.
-type Topics = papaya::HashMap<Box<[u8]>, Arc<Topic>>;
+type Topics = papaya::HashMap<Arc<[u8]>, Arc<Topic>>;
 
 /// See the module's text.
 #[derive(Debug)]
@@ -97,7 +97,7 @@ impl PubSub {
             None => {
                 *last_id += 1;
                 let topic = Arc::new(Topic::new(*last_id, kind, name, self.locals.len()));
-                topics.insert(name.into(), Arc::clone(&topic));
+                topics.insert(Arc::clone(topic.name()), Arc::clone(&topic));
                 topic
             }
         };
@@ -128,7 +128,7 @@ impl PubSub {
     }
 
     /// Names of the topics of a kind that match a pattern; all without one.
-    pub fn names(&self, kind: TopicKind, pattern: Option<&[u8]>) -> Vec<Box<[u8]>> {
+    pub fn names(&self, kind: TopicKind, pattern: Option<&[u8]>) -> Vec<Arc<[u8]>> {
         let topics = self.topics[kind as usize].pin();
         let matches =
             |name: &[u8]| pattern.is_none_or(|pattern| glob::matches(pattern, name, Case::Sensitive));

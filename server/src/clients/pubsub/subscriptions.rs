@@ -3,49 +3,24 @@
 use super::PubSub;
 use super::topic::{Topic, TopicKind};
 use crate::clients::{Client, ClientFlags};
-use std::borrow::Borrow;
-use std::collections::HashSet;
-use std::hash::{Hash, Hasher};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-
-/// A topic that is found by its name.
-#[derive(Debug)]
-struct Named(Arc<Topic>);
-
-impl Borrow<[u8]> for Named {
-    fn borrow(&self) -> &[u8] {
-        self.0.name()
-    }
-}
-
-impl Hash for Named {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.name().hash(state);
-    }
-}
-
-impl PartialEq for Named {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.name() == other.0.name()
-    }
-}
-
-impl Eq for Named {}
 
 /// The subscriptions of a connection, by kind.
 #[derive(Debug, Default)]
 pub struct Subscriptions {
-    topics: [HashSet<Named>; TopicKind::COUNT],
+    topics: [HashMap<Arc<[u8]>, Arc<Topic>>; TopicKind::COUNT],
 }
 
 impl Subscriptions {
     /// Adds one; false when the connection has it already.
     pub fn add(&mut self, pubsub: &PubSub, client: &Client, kind: TopicKind, name: &[u8]) -> bool {
         let topics = &mut self.topics[kind as usize];
-        let new = !topics.contains(name);
+        let new = !topics.contains_key(name);
         if new {
-            topics.insert(Named(pubsub.subscribe(client, kind, name)));
+            let topic = pubsub.subscribe(client, kind, name);
+            topics.insert(Arc::clone(topic.name()), topic);
             self.show(client, kind);
         }
         new
@@ -53,7 +28,7 @@ impl Subscriptions {
 
     /// Ends one; false when there is none.
     pub fn remove(&mut self, pubsub: &PubSub, client: &Client, kind: TopicKind, name: &[u8]) -> bool {
-        let Some(Named(topic)) = self.topics[kind as usize].take(name) else { return false };
+        let Some(topic) = self.topics[kind as usize].remove(name) else { return false };
         pubsub.unsubscribe(client, &topic);
         self.show(client, kind);
         true
@@ -70,7 +45,7 @@ impl Subscriptions {
     ) {
         let topics = std::mem::take(&mut self.topics[kind as usize]);
         let others = self.counted_with(kind);
-        for (left, Named(topic)) in (0..topics.len()).rev().zip(topics) {
+        for (left, topic) in (0..topics.len()).rev().zip(topics.into_values()) {
             pubsub.unsubscribe(client, &topic);
             ended(topic.name(), others + left);
         }
@@ -95,7 +70,7 @@ impl Subscriptions {
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.topics.iter().all(HashSet::is_empty)
+        self.topics.iter().all(HashMap::is_empty)
     }
 
     /// Lets other threads see it.

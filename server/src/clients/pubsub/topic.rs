@@ -1,5 +1,6 @@
 //! What can be listened to.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The three name spaces of subscriptions.
@@ -25,7 +26,7 @@ impl TopicKind {
 pub struct Topic {
     id: u64,
     kind: TopicKind,
-    name: Box<[u8]>,
+    name: Arc<[u8]>,
     /// Subscribers on each I/O thread.
     subscribers: Box<[AtomicU32]>,
 }
@@ -48,7 +49,7 @@ impl Topic {
     }
 
     /// The name or pattern.
-    pub fn name(&self) -> &[u8] {
+    pub fn name(&self) -> &Arc<[u8]> {
         &self.name
     }
 

@@ -1,8 +1,8 @@
 //! Publish/subscribe.
 //!
-//! - [`subscribe`]: SUBSCRIBE, PSUBSCRIBE, SSUBSCRIBE and their opposites.
-//! - [`publish`]: PUBLISH, SPUBLISH.
-//! - [`inspect`]: PUBSUB.
+//! - `subscribe`: SUBSCRIBE, PSUBSCRIBE, SSUBSCRIBE and their opposites.
+//! - `publish`: PUBLISH, SPUBLISH.
+//! - `inspect`: PUBSUB.
 
 pub mod inspect;
 pub mod publish;
