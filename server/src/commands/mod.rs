@@ -21,8 +21,10 @@ pub mod watch;
 #[cfg(test)]
 pub(crate) mod testing;
 
+pub mod bitmap;
 pub mod connection;
 pub mod generic;
+pub mod hyperloglog;
 pub mod pubsub;
 pub mod server;
 pub mod string;
@@ -39,6 +41,8 @@ pub use table::{Entry, Table};
 /// The families, in the order of COMMAND's output.
 pub const FAMILIES: &[&[&[Command]]] = &[
     string::COMMANDS,
+    bitmap::COMMANDS,
+    hyperloglog::COMMANDS,
     generic::COMMANDS,
     connection::COMMANDS,
     server::COMMANDS,
