@@ -2,7 +2,6 @@
 
 use super::process;
 use crate::commands::server_state::{ActiveDispatch, Identity, NetworkFacts};
-use crate::commands::watch::ShardExtension;
 use crate::commands::{Server, Table};
 use crate::config::choices::{Dispatch, Network};
 use crate::config::{Config, rows};
@@ -11,7 +10,7 @@ use crate::net::{IoThread, Opened, Spec};
 use crate::observability::log;
 use crate::shard::housekeeping::Housekeeper;
 use crate::shard::worker::{Workers, one_of};
-use boxcar_store::{Keyspace, KeyspaceOptions};
+use boxcar_store::KeyspaceOptions;
 use boxcar_sys::affinity::{self, CpuList};
 use boxcar_sys::clock::wall_ms;
 use boxcar_sys::process::raise_open_files_limit;
@@ -194,7 +193,6 @@ fn new_server(config: &Arc<Config>, io_threads: usize) -> Result<Server, StartEr
         seed,
         ..KeyspaceOptions::default()
     };
-    let keyspace = Keyspace::new(options, |_| ShardExtension::default());
     let renames: Vec<(String, String)> = config
         .renamed_commands()
         .iter()
@@ -208,8 +206,9 @@ fn new_server(config: &Arc<Config>, io_threads: usize) -> Result<Server, StartEr
         config_file: config.file().map(PathBuf::from),
     };
     let sections = crate::commands::INFO_SECTIONS;
-    let server = Server::new(Arc::clone(config), keyspace, table, identity, sections, io_threads);
+    let server = Server::new(Arc::clone(config), options, table, identity, sections, io_threads);
     server.access.set_password(config.text(rows::REQUIREPASS).as_bytes());
+    server.notify_as_configured();
     Ok(server)
 }
 
@@ -236,6 +235,20 @@ fn follow_config(server: &Arc<Server>, workers: &Arc<Workers>) {
     config.on_change(rows::MAXMEMORY, move |_| {
         if let Some(server) = shared.upgrade() {
             server.measure_memory();
+        }
+        Ok(())
+    });
+    let shared = Arc::downgrade(server);
+    config.on_change(rows::NOTIFY_KEYSPACE_EVENTS, move |_| {
+        if let Some(server) = shared.upgrade() {
+            server.notify_as_configured();
+        }
+        Ok(())
+    });
+    let shared = Arc::downgrade(server);
+    config.on_change(rows::TRACKING_TABLE_MAX_KEYS, move |_| {
+        if let Some(server) = shared.upgrade() {
+            server.trim_tracking();
         }
         Ok(())
     });

@@ -7,6 +7,7 @@ pub mod pause;
 pub mod pubsub;
 pub mod registry;
 pub mod session;
+pub mod tracking;
 
 pub use inbox::{Inbox, Inboxes, Mail};
 pub use registry::{Client, ClientFlags, Clients};

@@ -35,12 +35,18 @@ bitflags::bitflags! {
         const ADMIN = 1 << 8;
         /// Has subscriptions (`P`).
         const PUBSUB = 1 << 9;
+        /// Client-side caching (`t`).
+        const TRACKING = 1 << 10;
+        /// The client that was to get its invalidations is gone (`R`).
+        const BROKEN_REDIRECT = 1 << 11;
+        /// Client-side caching in broadcast mode (`B`).
+        const BROADCAST = 1 << 12;
     }
 }
 
 impl ClientFlags {
     /// Receives messages that answer no command of its own, whose order to its replies matters.
-    pub const LISTENS: Self = Self::MONITOR.union(Self::PUBSUB);
+    pub const LISTENS: Self = Self::MONITOR.union(Self::PUBSUB).union(Self::TRACKING);
 }
 
 /// What all threads may know of a connection. Written by the thread that serves it, read by any.
@@ -70,6 +76,8 @@ pub struct Client {
     pub watched: AtomicUsize,
     /// Subscriptions, by [`super::pubsub::TopicKind`].
     pub subscriptions: [AtomicUsize; TopicKind::COUNT],
+    /// Id of the client that gets its invalidations; 0 for itself.
+    pub redirect: AtomicU64,
     /// Id of the last command, `u16::MAX` for none yet.
     pub last_command: AtomicU16,
     /// Bytes waiting in the query buffer.
@@ -83,6 +91,7 @@ pub struct Client {
     /// Name, library name and version, user: set rarely, listed rarely.
     labels: Mutex<Labels>,
     killed: AtomicBool,
+    gone: AtomicBool,
     inbox: Arc<Inbox>,
     token: Token,
 }
@@ -153,6 +162,11 @@ impl Client {
         self.killed.load(Ordering::Acquire)
     }
 
+    /// Whether the connection is closed, or is about to be because of [`Client::kill`].
+    pub fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Acquire) || self.is_killed()
+    }
+
     /// Sends one whole message to the client from any thread, in RESP3; a push's mark is replaced where RESP2 is
     /// spoken, which has arrays instead. A client whose output would pass `hard_limit` bytes (0: no limit) is killed
     /// instead, as `client-output-buffer-limit` says.
@@ -204,6 +218,7 @@ impl Clients {
             queued: AtomicI64::new(-1),
             watched: AtomicUsize::new(0),
             subscriptions: Default::default(),
+            redirect: AtomicU64::new(0),
             last_command: AtomicU16::new(u16::MAX),
             query_bytes: AtomicUsize::new(0),
             output_bytes: AtomicUsize::new(0),
@@ -211,6 +226,7 @@ impl Clients {
             net_bytes: [AtomicU64::new(0), AtomicU64::new(0)],
             labels: Mutex::default(),
             killed: AtomicBool::new(false),
+            gone: AtomicBool::new(false),
             inbox: origin.inbox,
             token: origin.token,
         });
@@ -220,6 +236,7 @@ impl Clients {
 
     /// Removes a closed connection.
     pub fn deregister(&self, client: &Client) {
+        client.gone.store(true, Ordering::Release);
         self.map().remove(&client.id);
     }
 

@@ -5,6 +5,7 @@
 
 use super::pubsub::{PubSub, Subscriptions, TopicKind};
 use super::registry::{Client, ClientFlags};
+use super::tracking::{Tracking, TrackingState};
 use boxcar_resp::{Protocol, Span};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -106,6 +107,8 @@ pub struct Session {
     pub monitor: bool,
     /// What it listens to; none when that is nothing.
     pub subscriptions: Option<Box<Subscriptions>>,
+    /// Client-side caching, when it is on.
+    pub tracking: Option<Box<TrackingState>>,
 }
 
 impl Session {
@@ -126,6 +129,7 @@ impl Session {
             no_touch: false,
             monitor: false,
             subscriptions: None,
+            tracking: None,
         }
     }
 
@@ -157,6 +161,13 @@ impl Session {
             for kind in TopicKind::ALL {
                 subscriptions.remove_all(pubsub, &self.client, kind, |_, _| {});
             }
+        }
+    }
+
+    /// Turns client-side caching off.
+    pub fn stop_tracking(&mut self, tracking: &Tracking) {
+        if let Some(state) = self.tracking.take() {
+            state.stop(tracking);
         }
     }
 

@@ -12,6 +12,7 @@ pub mod error;
 pub mod events;
 pub mod help;
 pub mod keys;
+pub mod news;
 pub mod reclaim;
 pub mod row;
 pub mod server_state;

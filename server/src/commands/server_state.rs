@@ -1,20 +1,24 @@
 //! What all threads share: tables, registers, counters, and the handles that higher rooms fill in at start.
 
+use super::events::EventClass;
 use super::keys::ServerKeyspace;
 use super::reclaim::Reclaimer;
 use super::server::allocator;
 use super::table::Table;
+use super::watch::ShardExtension;
 use crate::acl::Access;
 use crate::clients::monitors::Monitors;
 use crate::clients::pause::Pause;
 use crate::clients::pubsub::PubSub;
+use crate::clients::tracking::{Cause, Tracking};
 use crate::clients::{Clients, Inboxes, Mail};
 use crate::config::{ClientClass, Config, OutputLimit, rows};
 use crate::observability::latency::LatencyMonitor;
 use crate::observability::slowlog::SlowLog;
 use crate::observability::stats::Stats;
+use boxcar_store::KeyspaceOptions;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 
 /// A section of INFO: a row in the room that knows the figures, collected by `boot`.
@@ -101,6 +105,10 @@ pub struct Server {
     pub inboxes: Arc<Inboxes>,
     /// Who listens to what.
     pub pubsub: PubSub,
+    /// Who keeps keys in a cache.
+    pub tracking: Arc<Tracking>,
+    /// [`EventClass`]es of `notify-keyspace-events`.
+    notified: AtomicU16,
 }
 
 /// Facts about this process that never change.
@@ -120,12 +128,14 @@ impl Server {
     /// The shared state for so many I/O threads; `boot` fills the rest in.
     pub fn new(
         config: Arc<Config>,
-        keyspace: ServerKeyspace,
+        keyspace: KeyspaceOptions,
         table: Table,
         identity: Identity,
         info: impl Into<Vec<InfoSection>>,
         io_threads: usize,
     ) -> Self {
+        let tracking = Arc::new(Tracking::default());
+        let keyspace = ServerKeyspace::new(keyspace, |_| ShardExtension::new(Arc::clone(&tracking)));
         let inboxes = Arc::new(Inboxes::new(io_threads));
         let stats = Stats::new(table.entries().len());
         let memory_at_start = allocator::allocated();
@@ -153,6 +163,8 @@ impl Server {
             memory_peak: AtomicU64::new(memory_at_start),
             dispatch: AtomicU8::new(ActiveDispatch::Inline as u8),
             pubsub: PubSub::new(Arc::clone(&inboxes)),
+            tracking,
+            notified: AtomicU16::new(0),
             inboxes,
         }
     }
@@ -177,6 +189,47 @@ impl Server {
         let limit = self.config.bytes(rows::MAXMEMORY);
         let over = limit != 0 && self.keyspace.used_memory() as u64 > limit;
         self.over_memory.store(over, Ordering::Relaxed);
+    }
+
+    /// The classes of `notify-keyspace-events`, [`EventClass::TO_KEY`] and [`EventClass::TO_EVENT`] among them.
+    #[inline]
+    pub fn notified(&self) -> EventClass {
+        EventClass::from_bits_retain(self.notified.load(Ordering::Relaxed))
+    }
+
+    /// Follows `notify-keyspace-events`.
+    pub fn notify_as_configured(&self) {
+        let letters = self.config.list(rows::NOTIFY_KEYSPACE_EVENTS);
+        let classes = letters.iter().flat_map(|word| word.chars()).map(EventClass::of_letter);
+        self.notified
+            .store(classes.fold(EventClass::empty(), |all, class| all | class).bits(), Ordering::Relaxed);
+    }
+
+    /// `tracking-table-max-keys`.
+    pub fn tracked_keys_max(&self) -> usize {
+        match self.config.int(rows::TRACKING_TABLE_MAX_KEYS) {
+            0 => usize::MAX,
+            max => max as usize,
+        }
+    }
+
+    /// Forgets keys that clients have in their caches until there are no more than allowed; held shards are passed
+    /// over.
+    pub fn trim_tracking(&self) {
+        let max = self.tracked_keys_max();
+        for shard in 0..self.keyspace.shards() as u32 {
+            if self.tracking.keys() <= max {
+                return;
+            }
+            if let Some(mut shard) = self.keyspace.try_lock(shard) {
+                shard.ext().tracked.evict(max, Cause::NOBODY);
+            }
+        }
+    }
+
+    /// Whether any command may have something to tell to other connections.
+    pub fn has_listeners(&self) -> bool {
+        self.monitors.any() || self.tracking.is_on() || !self.notified().is_empty()
     }
 
     /// Switches the dispatch; I/O threads follow with their next turn.

@@ -60,6 +60,7 @@ impl State {
         let mut connection = self.connections.remove(index);
         if let Some(session) = &mut connection.session {
             session.unsubscribe(&self.server.pubsub);
+            session.stop_tracking(&self.server.tracking);
             if session.monitor {
                 self.server.monitors.remove(&connection.client);
             }

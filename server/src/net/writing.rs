@@ -46,8 +46,10 @@ impl IoThread {
                 let token = connection.token;
                 match driver.send(token, buffer) {
                     Sent::Pending => {
-                        state.awaits_send |=
-                            connection.closing || connection.read_closed || connection.held.output_full;
+                        state.awaits_send |= connection.closing
+                            || connection.read_closed
+                            || connection.held.output_full
+                            || !connection.pushes.is_empty();
                     }
                     Sent::Done(buffer) => state.reply_sent(token, buffer, Ok(())),
                     Sent::Failed(buffer, error) => state.reply_sent(token, buffer, Err(error)),

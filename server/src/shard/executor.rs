@@ -128,6 +128,7 @@ impl Executor {
         let server: &Server = &self.server;
         let mut keys = Keys::new(&server.keyspace, &self.stats, wall_ms());
         keys.access = AccessClock::of(&server.config);
+        keys.news.attend(server, session.client.id);
         let place = self.place;
         let mut batch =
             Run { server, stats: &self.stats, place, input, commands, tick: Ticks::now(), last: None };
@@ -195,7 +196,7 @@ impl<'k> Run<'k, '_> {
                 if reply.len() > output_limit {
                     return Stop::OutputFull { command: next };
                 }
-                if std::mem::take(&mut keys.mailed_self) {
+                if std::mem::take(&mut keys.news.mailed_self) {
                     return Stop::Mail { command: next };
                 }
             }
@@ -372,7 +373,7 @@ impl<'k> Run<'k, '_> {
     fn awaits_room(&self, entry: &Entry, session: &Session) -> bool {
         let inboxes = &self.server.inboxes;
         inboxes.any_full()
-            && (flags_of(entry, session).contains(Flags::PUBLISHES) || self.server.monitors.any())
+            && (flags_of(entry, session).contains(Flags::PUBLISHES) || self.server.has_listeners())
             && inboxes.wait_for_room(session.client.wake_target())
     }
 

@@ -122,6 +122,7 @@ fn reset(cx: &mut Cx<'_, '_>, _: Args<'_>) -> CommandResult {
         cx.server.monitors.remove(&session.client);
     }
     session.unsubscribe(&cx.server.pubsub);
+    session.stop_tracking(&cx.server.tracking);
     session.discard_transaction();
     session.select(0);
     session.protocol = Protocol::Resp2;

@@ -36,7 +36,7 @@ pub const COMMANDS: &[Command] = &[
 
 fn publish(cx: &mut Cx<'_, '_>, args: Args<'_>, kind: TopicKind) -> CommandResult {
     let receivers = cx.server.pubsub.publish(kind, args.at(1), args.at(2));
-    cx.keys.mailed_self |= receivers > 0 && cx.session.subscriptions.is_some();
+    cx.keys.news.mailed_self |= receivers > 0 && cx.session.subscriptions.is_some();
     cx.reply.integer(receivers as i64);
     Ok(())
 }

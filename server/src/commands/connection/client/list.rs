@@ -123,6 +123,9 @@ fn flag_letters(flags: ClientFlags) -> String {
         (ClientFlags::MONITOR, 'O'),
         (ClientFlags::PUBSUB, 'P'),
         (ClientFlags::MULTI, 'x'),
+        (ClientFlags::TRACKING, 't'),
+        (ClientFlags::BROKEN_REDIRECT, 'R'),
+        (ClientFlags::BROADCAST, 'B'),
         (ClientFlags::DIRTY, 'd'),
         (ClientFlags::CLOSE_AFTER_REPLY, 'c'),
         (ClientFlags::CLOSE_ASAP, 'A'),
@@ -150,12 +153,14 @@ fn write_line(out: &mut Vec<u8>, cx: &Cx<'_, '_>, client: &Client) {
     text.clear();
     let (query, output) = (client.query_bytes.load(Relaxed), client.output_bytes.load(Relaxed));
     let total = size_of::<Client>() + query + output;
+    let tracking = client.flags().contains(ClientFlags::TRACKING);
+    let redirect = if tracking { client.redirect.load(Relaxed) as i64 } else { -1 };
     let subscriptions = |kind: TopicKind| client.subscriptions[kind as usize].load(Relaxed);
     let written = write!(
         text,
         " age={} idle={} flags={} db={} sub={} psub={} ssub={} multi={} qbuf={query} qbuf-free=0 argv-mem=0 \
          multi-mem=0 rbs=0 rbp=0 obl={output} oll=0 omem=0 tot-mem={total} events={} cmd={} user=default \
-         redir=-1 resp={} lib-name=",
+         redir={redirect} resp={} lib-name=",
         seconds_since(client.created_ms),
         seconds_since(client.active_ms.load(Relaxed)),
         flag_letters(client.flags()),
