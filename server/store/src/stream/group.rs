@@ -53,8 +53,10 @@ pub struct Group {
     pub entries_read: Option<i64>,
     pending: BTreeMap<StreamId, Pending>,
     names: BTreeMap<Arc<[u8]>, ConsumerId>,
-    /// Consumers by their ID; the places of deleted ones are used again.
+    /// Consumers by their ID.
     consumers: Vec<Option<Consumer>>,
+    /// The places of consumers that were removed, to be used again.
+    free: Vec<ConsumerId>,
     /// Bytes of all names.
     names_len: usize,
 }
@@ -76,6 +78,7 @@ impl Group {
             pending: BTreeMap::new(),
             names: BTreeMap::new(),
             consumers: Vec::new(),
+            free: Vec::new(),
             names_len: 0,
         }
     }
@@ -127,13 +130,11 @@ impl Group {
         self.names_len += name.len();
         let consumer =
             Consumer { name: Arc::clone(&name), seen_ms, active_ms: None, pending: BTreeSet::new() };
-        let free = self.consumers.iter().position(Option::is_none);
-        let at = free.unwrap_or(self.consumers.len());
-        match free {
-            Some(at) => self.consumers[at] = Some(consumer),
-            None => self.consumers.push(Some(consumer)),
-        }
-        let id = ConsumerId(u32::try_from(at).expect("fewer than 2^32 consumers"));
+        let id = self.free.pop().unwrap_or_else(|| {
+            self.consumers.push(None);
+            ConsumerId(u32::try_from(self.consumers.len() - 1).expect("fewer than 2^32 consumers"))
+        });
+        self.consumers[id.0 as usize] = Some(consumer);
         self.names.insert(name, id);
         id
     }
@@ -141,6 +142,7 @@ impl Group {
     /// Removes a consumer with everything that is pending with it, and returns how much that was.
     pub fn remove(&mut self, id: ConsumerId) -> usize {
         let consumer = self.consumers[id.0 as usize].take().expect(CONSUMER_EXISTS);
+        self.free.push(id);
         self.names_len -= consumer.name.len();
         self.names.remove(&consumer.name);
         for entry in &consumer.pending {

@@ -115,7 +115,7 @@ fn nodes_end_where_redis_ends_them() {
     assert_eq!(fill(&mut stream, 12, 9, LIMITS), 2);
     assert_eq!(stream.trim(Trim::ToLength(12), true, None), 0);
     assert_eq!(stream.trim(Trim::ToLength(10), true, None), 9);
-    // Redis's listpack begins with 18 bytes here, and each entry takes 15 and less than a byte for its number.
+    // Redis's listpack begins with 22 bytes here, and each entry takes 15.
     let mut other = Stream::new();
     let small = NodeLimits { bytes: 100, entries: 0 };
     assert_eq!(fill(&mut other, 1, 5, small), 1);
