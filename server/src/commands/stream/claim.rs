@@ -57,6 +57,8 @@ pub const COMMANDS: &[Command] = &[
 
 /// What becomes of the entries that are claimed.
 struct Claim {
+    /// The time of the call, in Unix milliseconds.
+    now_ms: i64,
     /// How long an entry must have been with its owner, in milliseconds; 0 for any time.
     min_idle_ms: i64,
     /// When they count as delivered, in Unix milliseconds; `None` for now.
@@ -71,9 +73,8 @@ struct Claim {
 }
 
 /// Milliseconds at argument `i`, at least 0.
-fn min_idle(args: Args<'_>, i: usize) -> Result<i64, Error> {
-    let name = if args.is(0, "xclaim") { "XCLAIM" } else { "XAUTOCLAIM" };
-    let number = args.integer(i).map_err(|_| format!("ERR Invalid min-idle-time argument for {name}"))?;
+fn min_idle(args: Args<'_>, i: usize, command: &str) -> Result<i64, Error> {
+    let number = args.integer(i).map_err(|_| format!("ERR Invalid min-idle-time argument for {command}"))?;
     Ok(number.max(0))
 }
 
@@ -81,6 +82,7 @@ fn min_idle(args: Args<'_>, i: usize) -> Result<i64, Error> {
 fn parse_options(args: Args<'_>, mut i: usize, min_idle_ms: i64, now_ms: i64) -> Result<Claim, Error> {
     let invalid = |option: &str| Error::from(format!("ERR Invalid {option} option argument for XCLAIM"));
     let mut claim = Claim {
+        now_ms,
         min_idle_ms,
         delivered_ms: None,
         deliveries: None,
@@ -124,7 +126,7 @@ fn xclaim(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     let Entry::Occupied(mut entry) = cx.keys.write(key) else { return Err(missing()) };
     let mut stream = stream_mut(&mut entry)?;
     let (log, mut group) = stream.group_mut(name).ok_or_else(missing)?;
-    let min_idle_ms = min_idle(args, 4)?;
+    let min_idle_ms = min_idle(args, 4, "XCLAIM")?;
     // What is no ID begins the options.
     let ids: SmallVec<[StreamId; 8]> = args.from(5).map_while(|text| id::parse(text, 0).ok()).collect();
     let claim = parse_options(args, 5 + ids.len(), min_idle_ms, now_ms)?;
@@ -137,7 +139,7 @@ fn xclaim(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
             changes += u64::from(group.acknowledge(id));
             continue;
         };
-        if take(&mut group, &entry, &claim, consumer, now_ms) {
+        if take(&mut group, &entry, &claim, consumer) {
             write_claimed(cx.reply, &entry, &claim);
             claimed += 1;
         }
@@ -153,16 +155,11 @@ fn xclaim(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
 }
 
 /// Makes the consumer the owner of an entry; false when it is not to be had.
-fn take(
-    group: &mut GroupMut<'_>,
-    entry: &StreamEntry<'_>,
-    claim: &Claim,
-    consumer: ConsumerId,
-    now_ms: i64,
-) -> bool {
+fn take(group: &mut GroupMut<'_>, entry: &StreamEntry<'_>, claim: &Claim, consumer: ConsumerId) -> bool {
     let deliveries = match group.pending().get(&entry.id) {
         Some(pending) => {
-            if claim.min_idle_ms > 0 && now_ms.saturating_sub(pending.delivered_ms) < claim.min_idle_ms {
+            if claim.min_idle_ms > 0 && claim.now_ms.saturating_sub(pending.delivered_ms) < claim.min_idle_ms
+            {
                 return false;
             }
             pending.deliveries
@@ -173,11 +170,11 @@ fn take(
     let once_more = deliveries.wrapping_add(u64::from(!claim.just_id));
     let pending = Pending {
         consumer,
-        delivered_ms: claim.delivered_ms.unwrap_or(now_ms),
+        delivered_ms: claim.delivered_ms.unwrap_or(claim.now_ms),
         deliveries: claim.deliveries.unwrap_or(once_more),
     };
     group.give(entry.id, pending);
-    group.consumer_mut(consumer).active_ms = Some(now_ms);
+    group.consumer_mut(consumer).active_ms = Some(claim.now_ms);
     true
 }
 
@@ -198,7 +195,7 @@ const ATTEMPTS: i64 = 10;
 fn xautoclaim(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     let (key, name) = (args.at(1), args.at(2));
     let now_ms = cx.keys.now_ms;
-    let mut claim = parse_options(args, args.len(), min_idle(args, 4)?, now_ms)?;
+    let mut claim = parse_options(args, args.len(), min_idle(args, 4, "XAUTOCLAIM")?, now_ms)?;
     let start = id::parse_start_of_interval(args.at(5))?;
     let mut count = 100;
     let mut i = 6;
@@ -219,7 +216,7 @@ fn xautoclaim(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     let mut stream = stream_mut(&mut entry)?;
     let (log, mut group) = stream.group_mut(name).ok_or_else(missing)?;
     let (consumer, made) = meet_consumer(&mut group, args.at(3), now_ms);
-    let changes = claim_from(cx.reply, log, &mut group, &claim, consumer, start, count, now_ms);
+    let changes = claim_from(cx.reply, log, &mut group, &claim, consumer, start, count);
     drop(group);
     drop(stream);
     if made {
@@ -231,7 +228,6 @@ fn xautoclaim(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
 
 /// Claims up to `count` entries from `start` on and replies with where to go on, the entries, and the IDs of those that are
 /// gone, which are pending no longer. Returns the number of changes.
-#[expect(clippy::too_many_arguments, reason = "the parts of one call, borrowed from different places")]
 fn claim_from(
     reply: &mut Reply,
     log: &Log,
@@ -240,7 +236,6 @@ fn claim_from(
     consumer: ConsumerId,
     start: StreamId,
     mut count: i64,
-    now_ms: i64,
 ) -> u64 {
     let (mut claimed, mut gone) = (SmallVec::<[StreamEntry<'_>; 8]>::new(), Vec::new());
     let mut attempts = count * ATTEMPTS;
@@ -257,7 +252,7 @@ fn claim_from(
                 count -= 1;
             }
             Some(entry) => {
-                if take(group, &entry, claim, consumer, now_ms) {
+                if take(group, &entry, claim, consumer) {
                     claimed.push(entry);
                     count -= 1;
                 }
