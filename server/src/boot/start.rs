@@ -235,7 +235,7 @@ fn follow_config(server: &Arc<Server>, workers: &Arc<Workers>) {
     let shared = Arc::downgrade(server);
     config.on_change(rows::MAXMEMORY, move |_| {
         if let Some(server) = shared.upgrade() {
-            server.measure_memory();
+            server.apply_maxmemory();
         }
         Ok(())
     });

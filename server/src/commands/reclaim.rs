@@ -1,5 +1,6 @@
 //! Freeing large removals in the background, so that neither their command nor anybody behind it waits.
 
+use boxcar_store::Record;
 use std::any::Any;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -9,6 +10,15 @@ use std::thread;
 /// Removals that may wait to be freed. Each may be a whole database, so a queue this long means that memory is given
 /// back far more slowly than it is taken: then whoever removes frees, too, and thereby slows down.
 const WAITING_MAX: usize = 64;
+
+/// Bytes of a value whose freeing takes longer than handing it over: returning pages to the system costs some 100 ns
+/// each.
+const LARGE: usize = 256 << 10;
+
+/// Whether the value of this record is better freed in the background.
+pub fn is_large(record: Record<'_>) -> bool {
+    record.memory_usage() >= LARGE
+}
 
 /// Something to free, and how many keys it holds.
 type Removal = (Box<dyn Any + Send>, usize);

@@ -1,4 +1,4 @@
-//! What the server keeps in every shard beside the keys: who watches which of them.
+//! What the server keeps in every shard beside the keys: who watches which of them, and how much was counted.
 
 use crate::clients::session::WatchFlag;
 use std::collections::HashMap;
@@ -12,6 +12,8 @@ type Watchers = Vec<(usize, Arc<WatchFlag>)>;
 pub struct ShardExtension {
     /// Watched keys.
     watched: HashMap<Box<[u8]>, Watchers>,
+    /// The shard's size when it was counted last, for [`Budget`](super::budget::Budget).
+    pub counted_bytes: usize,
 }
 
 impl ShardExtension {

@@ -21,6 +21,13 @@ impl Counter {
         self.0.load(Relaxed)
     }
 
+    /// Sets it back. Only the owning thread may call this.
+    pub fn take(&self) -> u64 {
+        let value = self.get();
+        self.reset();
+        value
+    }
+
     fn reset(&self) {
         self.0.store(0, Relaxed);
     }
@@ -125,6 +132,8 @@ pub struct ThreadStats {
     pub name: String,
     /// Plain counters.
     pub metrics: Metrics,
+    /// Bytes, as a signed number, by which this thread changed the data set and which nobody else knows of yet.
+    pub memory_debt: Counter,
     /// One entry per command row, indexed by command id.
     pub commands: Box<[CommandCounters]>,
 }
@@ -153,6 +162,7 @@ impl Stats {
         let block = Arc::new(ThreadStats {
             name: name.to_owned(),
             metrics: Metrics::default(),
+            memory_debt: Counter::default(),
             commands: (0..self.commands).map(|_| CommandCounters::default()).collect(),
         });
         self.threads().push(Arc::clone(&block));

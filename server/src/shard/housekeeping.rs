@@ -1,6 +1,7 @@
 //! What has to be done now and then, on a thread of its own: active expiry under a time budget, sampling for
 //! INFO's rates, forgetting abandoned watches, and choosing the dispatch when it is `auto`.
 
+use super::eviction::Evictor;
 use super::worker::Workers;
 use crate::commands::Server;
 use crate::commands::server_state::ActiveDispatch;
@@ -18,6 +19,8 @@ const EXPIRE_STEP: usize = 64;
 /// Of every period the active expiry may use this part, as Redis's slow cycle (25 %); with `active-expire-effort`
 /// above 1 up to half.
 const EXPIRE_SHARE_PERCENT: u64 = 25;
+/// Of every period eviction that clients have not finished may use this part.
+const EVICT_SHARE_PERCENT: u32 = 25;
 /// A shard is looked at again at once when more than this part of the records looked at had expired.
 const EXPIRE_AGAIN_PERCENT: usize = 10;
 
@@ -27,6 +30,7 @@ pub struct Housekeeper {
     workers: Arc<Workers>,
     stats: Arc<ThreadStats>,
     shard: u32,
+    evictor: Evictor,
     chooser: Chooser,
 }
 
@@ -34,7 +38,7 @@ impl Housekeeper {
     /// For this server and these workers.
     pub fn new(server: Arc<Server>, workers: Arc<Workers>) -> Self {
         let stats = server.stats.register("boxcar-house");
-        Self { server, workers, stats, shard: 0, chooser: Chooser::default() }
+        Self { server, workers, stats, shard: 0, evictor: Evictor::default(), chooser: Chooser::default() }
     }
 
     /// Works until `stopping`.
@@ -44,7 +48,7 @@ impl Housekeeper {
             let hz = self.server.config.int(rows::HZ).clamp(1, 500).unsigned_abs();
             let period = Duration::from_micros(1_000_000 / hz);
             self.server.stats.sample(monotonic_us());
-            self.server.measure_memory();
+            self.keep_budget(period);
             if self.server.active_expire.load(Relaxed) {
                 self.expire(period);
             }
@@ -54,6 +58,21 @@ impl Housekeeper {
             }
             turn += 1;
             thread::sleep(period);
+        }
+    }
+
+    /// Goes on evicting where clients were not to be held up any longer, and counts what was never counted.
+    fn keep_budget(&mut self, period: Duration) {
+        let budget = &self.server.budget;
+        if !budget.is_limited() {
+            return;
+        }
+        self.server.count_memory();
+        if budget.is_exceeded() {
+            let patience = period * EVICT_SHARE_PERCENT / 100;
+            self.evictor.make_room(&self.server, &self.stats, wall_ms(), patience);
+        } else {
+            budget.note(false, false, monotonic_us());
         }
     }
 

@@ -26,7 +26,7 @@ impl<'a> Core<'a> {
         Self { root, context }
     }
 
-    fn table(&self) -> &'a Table {
+    pub(crate) fn table(&self) -> &'a Table {
         &self.root.table
     }
 
@@ -147,7 +147,7 @@ impl<'a> Core<'a> {
 
 /// One database's part of one locked shard.
 pub struct Db<'a> {
-    core: Core<'a>,
+    pub(crate) core: Core<'a>,
 }
 
 impl<'a> Db<'a> {

@@ -249,6 +249,13 @@ impl<E> Keyspace<E> {
         self.shards.iter().flat_map(|shard| shard.used_roots()).map(Root::memory).sum()
     }
 
+    /// Number of keys in a database's part of a shard, and how many of them have an expiry. Takes no lock: the two may
+    /// be of slightly different times.
+    #[must_use]
+    pub fn len_in(&self, shard: u32, db: usize) -> (usize, usize) {
+        self.shard(shard).used_root(db).map_or((0, 0), |root| (root.len(), root.expires().count))
+    }
+
     /// How often locks were contended.
     #[must_use]
     pub fn lock_counters(&self) -> LockCounters {
@@ -304,6 +311,12 @@ impl<E> ShardGuard<'_, E> {
         let core = unsafe { Core::new(self.shard.root(db), &self.keyspace.context) };
         // SAFETY: as above.
         (Db::new(core), unsafe { &mut *self.shard.ext.get() })
+    }
+
+    /// Bytes of memory that the records and tables of all databases take in this shard.
+    #[must_use]
+    pub fn used_memory(&self) -> usize {
+        self.shard.used_roots().map(Root::memory).sum()
     }
 
     /// Exchanges this shard's parts of two databases.

@@ -7,6 +7,7 @@
 //! - [`value`](Value): what a record holds, as the commands see it.
 //! - [`record`](Record): one allocation with key, expiry, access clock and small value; large ones are [`Blob`]s.
 //! - `table`: extendible hashing over segments that grow, split, shrink and merge alone.
+//! - `sample`: looking for records to evict.
 //! - `root`: one database's table in one shard, and the figures about it.
 //! - `lock`: a word to spin on, and a list to park on ([`Wake`]).
 //!
@@ -21,6 +22,7 @@ mod keyspace;
 mod lock;
 mod record;
 mod root;
+mod sample;
 mod table;
 mod value;
 
@@ -33,5 +35,6 @@ pub use keyspace::{DEFAULT_INLINE_LIMIT, Keyspace, KeyspaceOptions, MAX_SHARDS, 
 pub use lock::{LockCounters, Wake};
 pub use record::{OwnedRecord, Record};
 pub use root::Expires;
+pub use sample::Sample;
 pub use table::Ahead;
 pub use value::{EMBSTR_LIMIT, Encoding, IntegerText, Kind, Value, parse_integer};

@@ -8,18 +8,18 @@ const I32: i64 = i32::MAX as i64;
 directives! {
     group Group::Memory, after security;
 
-    /// Bytes of data, checked every period of hz, above which commands that need more are refused; 0 = no limit.
+    /// Bytes that keys, values and tables may take: above, keys are evicted as maxmemory-policy says; 0 = no limit.
     MAXMEMORY: u64 = memory("maxmemory", 0, 0, i64::MAX);
 
-    /// What is evicted when maxmemory is reached. With a limit set, only `noeviction` is possible yet.
+    /// What is evicted when maxmemory is reached; with `noeviction`, commands that need memory are refused instead.
     MAXMEMORY_POLICY: MaxmemoryPolicy =
         choice::<MaxmemoryPolicy>("maxmemory-policy", MaxmemoryPolicy::NoEviction as u8);
 
     /// Keys looked at to choose one to evict.
-    MAXMEMORY_SAMPLES: i64 = number("maxmemory-samples", 5, 1, I32).kept();
+    MAXMEMORY_SAMPLES: i64 = number("maxmemory-samples", 5, 1, I32);
 
-    /// How hard eviction tries before it lets clients go on, 0 to 100.
-    MAXMEMORY_EVICTION_TENACITY: i64 = number("maxmemory-eviction-tenacity", 10, 0, 100).kept();
+    /// How long eviction may hold a command up, from 0 (not at all) over 10 (500 us) to 100 (until it is done).
+    MAXMEMORY_EVICTION_TENACITY: i64 = number("maxmemory-eviction-tenacity", 10, 0, 100);
 
     /// Bytes, or share of maxmemory, that client buffers may take before the largest clients are closed.
     MAXMEMORY_CLIENTS: MemoryShare = memory_or_percent("maxmemory-clients", 0)
@@ -35,7 +35,7 @@ directives! {
     ACTIVE_EXPIRE_EFFORT: i64 = number("active-expire-effort", 1, 1, 10);
 
     /// Free evicted keys in the background.
-    LAZYFREE_LAZY_EVICTION: bool = switch("lazyfree-lazy-eviction", false).kept();
+    LAZYFREE_LAZY_EVICTION: bool = switch("lazyfree-lazy-eviction", false);
 
     /// Free expired keys in the background.
     LAZYFREE_LAZY_EXPIRE: bool = switch("lazyfree-lazy-expire", false).kept();

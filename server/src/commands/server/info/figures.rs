@@ -6,6 +6,7 @@ use crate::commands::Server;
 use crate::commands::server::allocator::Memory;
 use crate::config::choices::{Choice, MaxmemoryPolicy};
 use crate::config::rows;
+use boxcar_sys::clock::monotonic_us;
 use boxcar_sys::process;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -83,7 +84,7 @@ fn fragmentation(server: &Server, memory: &Memory, text: &mut String) {
         "rss_overhead_bytes": difference(memory.resident, resident),
         "mem_fragmentation_ratio": format_args!("{:.2}", ratio(memory.resident, memory.used)),
         "mem_fragmentation_bytes": difference(memory.resident, memory.used),
-        "mem_not_counted_for_evict": 0,
+        "mem_not_counted_for_evict": memory.overhead(),
         "mem_replication_backlog": 0,
         "mem_total_replication_buffers": 0,
         "mem_clients_slaves": 0,
@@ -147,6 +148,7 @@ pub fn persistence(server: &Server, text: &mut String) {
 pub fn stats(server: &Server, text: &mut String) {
     let totals = server.stats.totals();
     let [commands, input, output] = server.stats.rates();
+    let (exceeded, exceeded_now) = server.budget.exceeded_ms(monotonic_us());
     lines!(text;
         "total_connections_received": totals.connections_received,
         "total_commands_processed": totals.commands_processed,
@@ -169,8 +171,8 @@ pub fn stats(server: &Server, text: &mut String) {
         "expire_cycle_cpu_milliseconds": 0,
         "evicted_keys": totals.evicted_keys,
         "evicted_clients": 0,
-        "total_eviction_exceeded_time": 0,
-        "current_eviction_exceeded_time": 0,
+        "total_eviction_exceeded_time": exceeded,
+        "current_eviction_exceeded_time": exceeded_now,
         "keyspace_hits": totals.keyspace_hits,
         "keyspace_misses": totals.keyspace_misses,
         "pubsub_channels": 0,

@@ -1,0 +1,332 @@
+//! Making room: what has to go when the data set is larger than `maxmemory`.
+//!
+//! Each thread that executes commands has an evictor of its own, and nothing is shared between them but the data. It
+//! looks at a few records of a shard, keeps the best candidates it has ever seen in a small pool, and evicts the best
+//! of those if it has not been used meanwhile. Samples come from all shards and databases in proportion to their
+//! sizes. The evictor holds one shard's lock at a time, never waits for one, and its caller holds none.
+
+use crate::commands::Server;
+use crate::commands::access::{AccessClock, idle_seconds};
+use crate::commands::budget::growth;
+use crate::commands::reclaim::is_large;
+use crate::config::choices::MaxmemoryPolicy;
+use crate::config::rows;
+use crate::observability::stats::ThreadStats;
+use boxcar_store::{Record, Sample};
+use boxcar_sys::clock::monotonic_us;
+use std::time::Duration;
+
+/// What came of an attempt to make room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The data set is small enough.
+    Enough,
+    /// It is not yet, but something can be evicted: the time was up, or others hold the shards.
+    Unfinished,
+    /// It is too large, and nothing may be evicted.
+    Exhausted,
+}
+
+/// Candidates that are kept, as in Redis: more would be used by others before their turn comes.
+const POOL: usize = 16;
+/// Shards drawn by lot before one is searched for.
+const DRAWS: usize = 16;
+/// Samples without a victim after which an attempt ends. Only shards that others hold, and long stretches without a
+/// single key that may go, come to that.
+const SAMPLES_IN_VAIN: usize = 64;
+/// Buckets that a sample may pass under one lock: about 2 us when it finds nothing.
+const BUCKETS: usize = 256;
+/// Evictions between two looks at the clock and at what the other threads have done.
+const EVICTIONS_A_LOOK: usize = 16;
+
+/// A record that may go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Candidate {
+    /// The larger, the sooner.
+    score: u64,
+    shard: u32,
+    db: usize,
+    hash: u64,
+}
+
+/// A place to go on sampling, after a stretch without a key that may go.
+#[derive(Debug, Clone, Copy)]
+struct Spot {
+    shard: u32,
+    db: usize,
+    position: u64,
+}
+
+/// What one attempt needs to know.
+struct Attempt<'s> {
+    server: &'s Server,
+    stats: &'s ThreadStats,
+    rule: Rule,
+    now_ms: i64,
+}
+
+/// A thread's evictor. See the module's text.
+#[derive(Debug, Default)]
+pub struct Evictor {
+    /// Ascending by score.
+    pool: Vec<Candidate>,
+    /// The rule that judged the pool.
+    rule: Option<Rule>,
+    /// Largest number of keys seen in a shard, by which shards are drawn.
+    largest: usize,
+    /// Where to go on instead of drawing a shard.
+    spot: Option<Spot>,
+}
+
+impl Evictor {
+    /// Evicts until the data set is within `maxmemory`, for at most `patience`. The caller holds no lock.
+    pub fn make_room(
+        &mut self,
+        server: &Server,
+        stats: &ThreadStats,
+        now_ms: i64,
+        patience: Duration,
+    ) -> Outcome {
+        let rule = Rule::of(server);
+        if self.rule != rule {
+            self.pool.clear();
+            self.spot = None;
+            self.rule = rule;
+        }
+        let started = monotonic_us();
+        let outcome = match rule {
+            Some(rule) => {
+                let deadline =
+                    started.saturating_add(u64::try_from(patience.as_micros()).unwrap_or(u64::MAX));
+                self.evict_until(&Attempt { server, stats, rule, now_ms }, deadline)
+            }
+            None => Outcome::Exhausted,
+        };
+        let outcome = if outcome == Outcome::Exhausted && !server.budget.refuses() {
+            // Perhaps something has gone that was never counted off, by its time while there was no limit.
+            server.count_memory();
+            if server.budget.is_exceeded() { Outcome::Exhausted } else { Outcome::Enough }
+        } else {
+            outcome
+        };
+        let ended = monotonic_us();
+        server.budget.note(outcome == Outcome::Exhausted, outcome != Outcome::Enough, ended);
+        let threshold = server.config.int(rows::LATENCY_MONITOR_THRESHOLD).unsigned_abs();
+        if threshold != 0 && rule.is_some() {
+            server.latency.add("eviction-cycle", threshold, now_ms / 1000, (ended - started) / 1000);
+        }
+        outcome
+    }
+
+    fn evict_until(&mut self, attempt: &Attempt<'_>, deadline_us: u64) -> Outcome {
+        let budget = &attempt.server.budget;
+        loop {
+            let mut excess = budget.excess();
+            if excess == 0 {
+                return Outcome::Enough;
+            }
+            let mut evicted = 0;
+            let mut freed = 0;
+            while evicted < EVICTIONS_A_LOOK && freed < excess {
+                match self.evict_one(attempt) {
+                    Ok(bytes) => freed += bytes,
+                    Err(outcome) => {
+                        budget.pay(-freed);
+                        excess = budget.excess();
+                        return if excess == 0 { Outcome::Enough } else { outcome };
+                    }
+                }
+                evicted += 1;
+            }
+            budget.pay(-freed);
+            if monotonic_us() >= deadline_us {
+                return if budget.is_exceeded() { Outcome::Unfinished } else { Outcome::Enough };
+            }
+        }
+    }
+
+    /// Evicts one key and returns the bytes that this freed.
+    fn evict_one(&mut self, attempt: &Attempt<'_>) -> Result<i64, Outcome> {
+        for _ in 0..SAMPLES_IN_VAIN {
+            if !self.sample(attempt) {
+                return Err(Outcome::Exhausted);
+            }
+            while let Some(candidate) = self.pool.pop() {
+                if let Some(freed) = attempt.evict(candidate) {
+                    return Ok(freed);
+                }
+            }
+        }
+        Err(Outcome::Unfinished)
+    }
+
+    /// Looks at a few records and keeps the best. False when no key may go, anywhere.
+    fn sample(&mut self, attempt: &Attempt<'_>) -> bool {
+        let Some(spot) = self.spot.take().or_else(|| self.draw(attempt)) else { return false };
+        let Spot { shard, db, position } = spot;
+        let records = match attempt.rule {
+            Rule::Any { .. } => 1,
+            _ => attempt.server.config.int(rows::MAXMEMORY_SAMPLES) as usize,
+        };
+        let sample = Sample { volatile: attempt.rule.volatile(), records, buckets: BUCKETS };
+        let Some(mut guard) = attempt.server.keyspace.try_lock(shard) else { return true };
+        let mut found = false;
+        let position = guard.db(db).sample(position, sample, &mut |hash, record| {
+            found = true;
+            let score = attempt.rule.score(record, attempt.now_ms);
+            keep(&mut self.pool, Candidate { score, shard, db, hash });
+        });
+        drop(guard);
+        if !found && attempt.eligible(shard, db) > 0 {
+            self.spot = Some(Spot { position, ..spot });
+        }
+        true
+    }
+
+    /// A random place of a shard and a database, both drawn in proportion to the number of keys that may go.
+    fn draw(&mut self, attempt: &Attempt<'_>) -> Option<Spot> {
+        let shards = attempt.server.keyspace.shards() as u32;
+        let first: u32 = rand::random();
+        for draw in 0..DRAWS as u32 {
+            let shard = first.wrapping_add(draw.wrapping_mul(0x9e37_79b1)) % shards;
+            let size = attempt.eligible_in(shard);
+            self.largest = self.largest.max(size);
+            if size > 0 && below(self.largest) < size {
+                return attempt.spot_in(shard, size);
+            }
+        }
+        // All of them small beside the largest there was, or empty: the next one that is not.
+        let mut sizes =
+            (0..shards).map(|i| first.wrapping_add(i) % shards).map(|s| (s, attempt.eligible_in(s)));
+        let (shard, size) = sizes.find(|&(_, size)| size > 0)?;
+        self.largest = size;
+        attempt.spot_in(shard, size)
+    }
+}
+
+impl Attempt<'_> {
+    /// Number of keys that may go in a database's part of a shard.
+    fn eligible(&self, shard: u32, db: usize) -> usize {
+        let (keys, volatile) = self.server.keyspace.len_in(shard, db);
+        if self.rule.volatile() { volatile } else { keys }
+    }
+
+    fn eligible_in(&self, shard: u32) -> usize {
+        (0..self.server.keyspace.databases()).map(|db| self.eligible(shard, db)).sum()
+    }
+
+    /// A place in this shard, where `size` keys may go.
+    fn spot_in(&self, shard: u32, size: usize) -> Option<Spot> {
+        let mut chosen = below(size);
+        let db = (0..self.server.keyspace.databases()).find(|&db| {
+            let here = self.eligible(shard, db);
+            let found = chosen < here;
+            chosen = chosen.saturating_sub(here);
+            found
+        });
+        // It may have been emptied meanwhile.
+        Some(Spot { shard, db: db.unwrap_or(0), position: rand::random() })
+    }
+
+    /// Evicts a candidate unless it was used, changed or removed meanwhile, or its shard is held. Returns the bytes
+    /// that this freed.
+    fn evict(&self, candidate: Candidate) -> Option<i64> {
+        let Candidate { score, shard, db, hash } = candidate;
+        let mut guard = self.server.keyspace.try_lock(shard)?;
+        let (part, extension) = guard.db_and_ext(db);
+        let entry = part.into_sampled(hash)?;
+        let record = entry.record();
+        if self.rule.volatile() && record.expire_at().is_none()
+            || self.rule.score(record, self.now_ms) < score
+        {
+            return None;
+        }
+        extension.touched(db, record.key());
+        let evicted = entry.take();
+        let freed = -growth(&mut guard);
+        drop(guard);
+        self.stats.metrics.evicted_keys.add(1);
+        if is_large(evicted.record()) && self.server.config.bool(rows::LAZYFREE_LAZY_EVICTION) {
+            self.server.reclaimer.free(evicted, 1);
+        }
+        Some(freed)
+    }
+}
+
+/// Puts a candidate in its place in the pool, if it is better than the worst of a full one.
+fn keep(pool: &mut Vec<Candidate>, candidate: Candidate) {
+    let place = pool.partition_point(|kept| kept.score <= candidate.score);
+    if pool.len() == POOL {
+        if place == 0 {
+            return;
+        }
+        pool.remove(0);
+        pool.insert(place - 1, candidate);
+    } else {
+        pool.insert(place, candidate);
+    }
+}
+
+/// A random number from 0 to `bound - 1`; `bound` is not 0.
+fn below(bound: usize) -> usize {
+    ((u128::from(rand::random::<u64>()) * bound as u128) >> 64) as usize
+}
+
+/// What goes first. `volatile`: only keys with an expiry go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rule {
+    /// What has not been used for longest.
+    Idle { volatile: bool },
+    /// What is used least often.
+    Seldom { volatile: bool, clock: AccessClock },
+    /// Anything.
+    Any { volatile: bool },
+    /// What expires soonest.
+    Soonest,
+}
+
+impl Rule {
+    /// What `maxmemory-policy` says; `None` for nothing at all.
+    fn of(server: &Server) -> Option<Self> {
+        let clock = AccessClock::of(&server.config);
+        Some(match server.config.choice(rows::MAXMEMORY_POLICY) {
+            MaxmemoryPolicy::NoEviction => return None,
+            MaxmemoryPolicy::AllkeysLru => Self::Idle { volatile: false },
+            MaxmemoryPolicy::VolatileLru => Self::Idle { volatile: true },
+            MaxmemoryPolicy::AllkeysLfu => Self::Seldom { volatile: false, clock },
+            MaxmemoryPolicy::VolatileLfu => Self::Seldom { volatile: true, clock },
+            MaxmemoryPolicy::AllkeysRandom => Self::Any { volatile: false },
+            MaxmemoryPolicy::VolatileRandom => Self::Any { volatile: true },
+            MaxmemoryPolicy::VolatileTtl => Self::Soonest,
+        })
+    }
+
+    fn volatile(self) -> bool {
+        match self {
+            Self::Idle { volatile } | Self::Seldom { volatile, .. } | Self::Any { volatile } => volatile,
+            Self::Soonest => true,
+        }
+    }
+
+    /// The larger, the sooner it goes. Never falls while the key is neither used nor changed.
+    fn score(self, record: Record<'_>, now_ms: i64) -> u64 {
+        match self {
+            Self::Idle { .. } => idle_seconds(record.access(), now_ms).into(),
+            Self::Seldom { clock, .. } => (u8::MAX - clock.frequency(record.access(), now_ms)).into(),
+            Self::Any { .. } => 0,
+            // Ascending times become descending scores, from the 64-bit integers to the natural numbers.
+            Self::Soonest => !(record.expire_at().unwrap_or(i64::MAX) as u64 ^ 1 << 63),
+        }
+    }
+}
+
+/// How long a command may be held up by making room, from `maxmemory-eviction-tenacity` by Redis's formula: 50 us for
+/// each of the first ten, 15 percent more for each of the others, and without a bound at 100.
+pub fn patience(server: &Server) -> Duration {
+    let micros = match server.config.int(rows::MAXMEMORY_EVICTION_TENACITY) {
+        tenacity @ ..=10 => 50.0 * tenacity as f64,
+        tenacity @ 11..=99 => 500.0 * 1.15f64.powi(tenacity as i32 - 10),
+        _ => return Duration::MAX,
+    };
+    Duration::from_micros(micros as u64)
+}
