@@ -6,6 +6,7 @@
 //! operation and its ratio to another server's *in the same round*; throughput is shown beside it.
 
 mod command_line;
+mod hits;
 mod host;
 mod quick;
 mod results;
@@ -13,6 +14,7 @@ mod servers;
 mod statistics;
 
 pub use command_line::BenchArguments;
+pub use hits::HitArguments;
 pub use host::Host;
 pub use quick::{QuickOptions, quick};
 pub use results::Results;

@@ -330,3 +330,154 @@ pub fn patience(server: &Server) -> Duration {
     };
     Duration::from_micros(micros as u64)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::testing::{Fixture, START_MS};
+    use std::sync::Arc;
+
+    /// A server with a policy, and keys `p:0`, `p:1`... that were written one second after the other; those with an
+    /// even number have an expiry, the earlier the higher their number.
+    fn filled(policy: &str, keys: u64) -> (Fixture, Arc<ThreadStats>) {
+        let mut server = Fixture::new();
+        server.check(&format!("CONFIG SET maxmemory-policy {policy} maxmemory-samples 10"), "+OK");
+        for number in 0..keys {
+            let expiry =
+                if number % 2 == 0 { format!("PX {}", 90_000_000 - 2000 * number) } else { String::new() };
+            server.check(&format!("SET p:{number} {} {expiry}", "x".repeat(100)), "+OK");
+            server.advance_ms(1000);
+        }
+        server.server.count_memory();
+        let stats = server.server.stats.register("evictor");
+        (server, stats)
+    }
+
+    /// Evicts until `share` percent of the bytes are left.
+    fn shrink(server: &Fixture, stats: &ThreadStats, share: u64) -> Outcome {
+        let used = server.server.keyspace.used_memory() as u64;
+        server.server.budget.set_limit((used * share / 100).max(1));
+        Evictor::default().make_room(&server.server, stats, server.now_ms, Duration::MAX)
+    }
+
+    /// Numbers of the keys that are left.
+    fn left(server: &mut Fixture, keys: u64) -> Vec<u64> {
+        (0..keys).filter(|number| server.run(&["EXISTS", &format!("p:{number}")]) == b":1\r\n").collect()
+    }
+
+    #[test]
+    fn only_what_the_policy_names_goes_and_mostly_in_its_order() {
+        for (policy, volatile, order) in [
+            ("allkeys-lru", false, Some(1)),
+            ("volatile-lru", true, Some(1)),
+            ("allkeys-random", false, None),
+            ("volatile-random", true, None),
+            ("volatile-ttl", true, Some(-1)),
+        ] {
+            let (mut server, stats) = filled(policy, 1000);
+            assert_eq!(shrink(&server, &stats, 80), Outcome::Enough, "{policy}");
+            let left = left(&mut server, 1000);
+            let gone: Vec<u64> = (0..1000).filter(|number| !left.contains(number)).collect();
+            assert!(!gone.is_empty() && !server.server.budget.is_exceeded());
+            assert_eq!(stats.metrics.evicted_keys.get(), gone.len() as u64);
+            assert!(!volatile || gone.iter().all(|number| number % 2 == 0), "{policy}: {gone:?}");
+            let mean = gone.iter().sum::<u64>() / gone.len() as u64;
+            match order {
+                Some(1) => assert!(mean < 350, "{policy}: the old ones go, not {gone:?}"),
+                Some(_) => assert!(mean > 650, "{policy}: those that expire soon go, not {gone:?}"),
+                None => assert!((300..700).contains(&mean), "{policy}: {gone:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_used_often_stays() {
+        for policy in ["allkeys-lfu", "volatile-lfu"] {
+            let (mut server, stats) = filled(policy, 400);
+            for _ in 0..100 {
+                (0..20).for_each(|number| drop(server.run(&["GET", &format!("p:{number}")])));
+            }
+            assert_eq!(shrink(&server, &stats, 60), Outcome::Enough);
+            let left = left(&mut server, 400);
+            assert!((0..20).all(|number| left.contains(&number)), "{policy}: {left:?}");
+        }
+    }
+
+    #[test]
+    fn what_may_not_go_stays_and_commands_are_refused() {
+        let (mut server, stats) = filled("noeviction", 1000);
+        assert_eq!(shrink(&server, &stats, 50), Outcome::Exhausted);
+        assert!(server.server.budget.refuses());
+        server.server.config.set(&[b"maxmemory-policy", b"volatile-lru"], true).unwrap();
+        assert_eq!(shrink(&server, &stats, 10), Outcome::Exhausted, "half of the keys have no expiry");
+        assert_eq!(left(&mut server, 1000), (0..1000).filter(|number| number % 2 == 1).collect::<Vec<_>>());
+        assert!(server.server.budget.refuses());
+        server.server.config.set(&[b"maxmemory-policy", b"allkeys-random"], true).unwrap();
+        assert_eq!(shrink(&server, &stats, 50), Outcome::Enough);
+        assert!(!server.server.budget.refuses());
+    }
+
+    #[test]
+    fn a_single_key_that_may_go_is_found_among_many() {
+        let mut server = Fixture::with_shards(1);
+        for number in 0..20_000 {
+            server.check(&format!("SET {number} value"), "+OK");
+        }
+        server.check("SELECT 5", "+OK");
+        server.check("SET other value EX 100", "+OK");
+        server.check("CONFIG SET maxmemory-policy volatile-lru", "+OK");
+        server.server.count_memory();
+        let stats = server.server.stats.register("evictor");
+        assert_eq!(shrink(&server, &stats, 99), Outcome::Exhausted);
+        assert_eq!((server.stored_keys(0), server.stored_keys(5)), (20_000, 0));
+    }
+
+    #[test]
+    fn watchers_hear_of_evictions() {
+        let (mut server, stats) = filled("allkeys-lru", 10);
+        server.check("WATCH p:3", "+OK");
+        server.check("MULTI", "+OK");
+        server.check("SET other value", "+QUEUED");
+        assert_eq!(shrink(&server, &stats, 0), Outcome::Exhausted);
+        assert_eq!(server.stored_keys(0), 0);
+        server.check("EXEC", "*-1");
+    }
+
+    #[test]
+    fn a_held_shard_is_passed_over() {
+        let (server, stats) = filled("allkeys-lru", 100);
+        let held = server.server.keyspace.lock(3);
+        let kept = held.used_memory();
+        let mut evictor = Evictor::default();
+        server.server.budget.set_limit(1);
+        let outcome = evictor.make_room(&server.server, &stats, START_MS, Duration::from_millis(100));
+        assert_eq!(outcome, Outcome::Unfinished);
+        assert_eq!(held.used_memory(), kept);
+        assert_eq!(server.server.keyspace.len_in(2, 0), (0, 0));
+        drop(held);
+        let outcome = evictor.make_room(&server.server, &stats, START_MS, Duration::MAX);
+        assert_eq!((outcome, server.stored_keys(0)), (Outcome::Exhausted, 0), "tables remain");
+    }
+
+    #[test]
+    fn the_pool_keeps_the_best_in_order() {
+        let mut pool = Vec::new();
+        for score in [5, 3, 9, 3, 7].into_iter().chain(10..30) {
+            keep(&mut pool, Candidate { score, shard: 0, db: 0, hash: score });
+        }
+        assert_eq!(pool.len(), POOL);
+        assert!(pool.is_sorted_by_key(|candidate| candidate.score));
+        assert_eq!((pool[0].score, pool[POOL - 1].score), (14, 29));
+    }
+
+    #[test]
+    fn patience_follows_tenacity() {
+        let server = Fixture::new().server;
+        for (tenacity, micros) in [("0", 0), ("1", 50), ("10", 500), ("11", 575), ("99", 127_000_000)] {
+            server.config.set(&[b"maxmemory-eviction-tenacity", tenacity.as_bytes()], true).unwrap();
+            assert!(patience(&server).as_micros().abs_diff(micros) <= micros / 1000 * 300, "{tenacity}");
+        }
+        server.config.set(&[b"maxmemory-eviction-tenacity", b"100"], true).unwrap();
+        assert_eq!(patience(&server), Duration::MAX);
+    }
+}
