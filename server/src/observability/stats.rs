@@ -2,6 +2,7 @@
 //!
 //! A shared counter would make every core fight for one cache line; a block per thread costs a plain add.
 
+use super::expiry::ExpiryFigures;
 use super::histogram::{Histogram, Snapshot};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -146,6 +147,8 @@ pub struct Stats {
     /// Error replies by their code (the word before the first space), as `INFO errorstats` lists them.
     errors: Mutex<Vec<(String, u64)>>,
     sampler: Sampler,
+    /// The active expiry cycle.
+    pub expiry: ExpiryFigures,
 }
 
 /// Upper bound of distinct error codes kept; a script could invent them without end.
@@ -154,7 +157,13 @@ const ERROR_CODES_MAX: usize = 128;
 impl Stats {
     /// Counters for `commands` command rows.
     pub fn new(commands: usize) -> Self {
-        Self { commands, threads: Mutex::default(), errors: Mutex::default(), sampler: Sampler::default() }
+        Self {
+            commands,
+            threads: Mutex::default(),
+            errors: Mutex::default(),
+            sampler: Sampler::default(),
+            expiry: ExpiryFigures::default(),
+        }
     }
 
     /// The block of a new thread.
@@ -249,6 +258,7 @@ impl Stats {
         }
         self.errors.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.sampler.reset();
+        self.expiry.reset();
     }
 
     /// Takes a sample for the instantaneous rates; to be called about ten times a second.

@@ -1,7 +1,8 @@
 //! What has to be done now and then, on a thread of its own: active expiry under a time budget, sampling for
 //! INFO's rates, forgetting abandoned watches, and choosing the dispatch when it is `auto`.
 
-use super::eviction::Evictor;
+use super::eviction::{Evictor, Outcome};
+use super::expiry::ExpiryCycle;
 use super::worker::Workers;
 use crate::commands::Server;
 use crate::commands::server_state::ActiveDispatch;
@@ -14,22 +15,19 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
 
-/// Records looked at while one shard is locked: some 2 us.
-const EXPIRE_STEP: usize = 64;
-/// Of every period the active expiry may use this part, as Redis's slow cycle (25 %); with `active-expire-effort`
-/// above 1 up to half.
-const EXPIRE_SHARE_PERCENT: u64 = 25;
-/// Of every period eviction that clients have not finished may use this part.
-const EVICT_SHARE_PERCENT: u32 = 25;
-/// A shard is looked at again at once when more than this part of the records looked at had expired.
-const EXPIRE_AGAIN_PERCENT: usize = 10;
+/// Of the time of one processor, cleaning up may use this part, as Redis's slow cycle (25 %); with
+/// `active-expire-effort` above 1 up to 43 %.
+const CLEANING_PERCENT: u64 = 25;
+/// How long it works without a pause: less than the scheduler lets a thread run before it takes its processor away,
+/// so that it hardly ever loses it while it holds a lock, and little beside the time that a request takes.
+const BURST_US: u64 = 100;
 
 /// The housekeeping thread's state.
 pub struct Housekeeper {
     server: Arc<Server>,
     workers: Arc<Workers>,
     stats: Arc<ThreadStats>,
-    shard: u32,
+    expiry: ExpiryCycle,
     evictor: Evictor,
     chooser: Chooser,
 }
@@ -38,7 +36,14 @@ impl Housekeeper {
     /// For this server and these workers.
     pub fn new(server: Arc<Server>, workers: Arc<Workers>) -> Self {
         let stats = server.stats.register("boxcar-house");
-        Self { server, workers, stats, shard: 0, evictor: Evictor::default(), chooser: Chooser::default() }
+        Self {
+            server,
+            workers,
+            stats,
+            expiry: ExpiryCycle::default(),
+            evictor: Evictor::default(),
+            chooser: Chooser::default(),
+        }
     }
 
     /// Works until `stopping`.
@@ -46,76 +51,62 @@ impl Housekeeper {
         let mut turn = 0u64;
         while !stopping.load(Relaxed) {
             let hz = self.server.config.int(rows::HZ).clamp(1, 500).unsigned_abs();
-            let period = Duration::from_micros(1_000_000 / hz);
+            let end = monotonic_us() + 1_000_000 / hz;
             self.server.stats.sample(monotonic_us());
-            self.keep_budget(period);
-            if self.server.active_expire.load(Relaxed) {
-                self.expire(period);
-            }
             if turn.is_multiple_of(hz) {
                 self.sweep();
                 self.choose_dispatch();
             }
             turn += 1;
-            thread::sleep(period);
+            self.clean_up(end);
+            thread::sleep(Duration::from_micros(end.saturating_sub(monotonic_us())));
         }
     }
 
-    /// Goes on evicting where clients were not to be held up any longer, and counts what was never counted.
-    fn keep_budget(&mut self, period: Duration) {
-        let budget = &self.server.budget;
-        if !budget.is_limited() {
-            return;
+    /// Evicts what clients were not to be held up for any longer, and looks for expired keys, until there is nothing
+    /// left to do or the period ends. Works in short bursts, so that on a busy machine no thread that serves clients
+    /// has to wait long for its processor, and the pauses between them keep to the share that cleaning may use.
+    fn clean_up(&mut self, end_us: u64) {
+        let server = Arc::clone(&self.server);
+        let effort = server.config.int(rows::ACTIVE_EXPIRE_EFFORT).unsigned_abs() - 1;
+        let share = CLEANING_PERCENT + 2 * effort;
+        let pause = Duration::from_micros(BURST_US * (100 - share) / share);
+        let expiring = server.active_expire.load(Relaxed);
+        if expiring {
+            self.expiry.begin(&server);
         }
-        self.server.count_memory();
+        if server.budget.is_limited() {
+            server.count_memory();
+        }
+        let mut worked_us = 0;
+        loop {
+            let started = monotonic_us();
+            let evicting = self.keep_budget();
+            let more = expiring && self.expiry.work(&server, &self.stats, wall_ms(), started + BURST_US);
+            let now = monotonic_us();
+            worked_us += now - started;
+            if !(evicting || more) || now + pause.as_micros() as u64 >= end_us {
+                break;
+            }
+            thread::sleep(pause);
+        }
+        if expiring {
+            self.expiry.end(&server);
+        }
+        let threshold = server.config.int(rows::LATENCY_MONITOR_THRESHOLD).unsigned_abs();
+        server.latency.add("expire-cycle", threshold, wall_ms() / 1000, worked_us / 1000);
+    }
+
+    /// A burst of eviction, if `maxmemory` is exceeded; true when another one is due.
+    fn keep_budget(&mut self) -> bool {
+        let budget = &self.server.budget;
         if budget.is_exceeded() {
-            let patience = period * EVICT_SHARE_PERCENT / 100;
-            self.evictor.make_room(&self.server, &self.stats, wall_ms(), patience);
+            let patience = Duration::from_micros(BURST_US);
+            self.evictor.make_room(&self.server, &self.stats, wall_ms(), patience) == Outcome::Unfinished
         } else {
             budget.note(false, false, monotonic_us());
+            false
         }
-    }
-
-    /// One turn of the active expiry cycle: shard after shard, a small step under each lock, until the time is used.
-    fn expire(&mut self, period: Duration) {
-        let keyspace = &self.server.keyspace;
-        let effort = self.server.config.int(rows::ACTIVE_EXPIRE_EFFORT).unsigned_abs() - 1;
-        let share = EXPIRE_SHARE_PERCENT + 2 * effort;
-        let (started, now_ms) = (monotonic_us(), wall_ms());
-        let deadline = started + period.as_micros() as u64 * share / 100;
-        let shards = keyspace.shards() as u32;
-        for db in (0..keyspace.databases()).filter(|&db| keyspace.expires_len(db) > 0) {
-            let mut left = shards;
-            while left > 0 && monotonic_us() < deadline {
-                if !self.expire_in(self.shard, db, now_ms) {
-                    self.shard = (self.shard + 1) % shards;
-                    left -= 1;
-                }
-            }
-        }
-        let millis = (monotonic_us() - started) / 1000;
-        let threshold = self.server.config.int(rows::LATENCY_MONITOR_THRESHOLD).unsigned_abs();
-        self.server.latency.add("expire-cycle", threshold, now_ms / 1000, millis);
-    }
-
-    /// One step in one shard; true when it is worth another one at once. A held shard is passed over.
-    fn expire_in(&self, shard: u32, db: usize, now_ms: i64) -> bool {
-        let Some(mut guard) = self.server.keyspace.try_lock(shard) else { return false };
-        let mut expired_keys: Vec<Box<[u8]>> = Vec::new();
-        let (mut part, extension) = guard.db_and_ext(db);
-        if part.expires_len() == 0 {
-            return false;
-        }
-        let step = part.expire_step(now_ms, EXPIRE_STEP, &mut |record| {
-            if extension.has_watchers() {
-                expired_keys.push(record.key().into());
-            }
-        });
-        for key in &expired_keys {
-            extension.touched(db, key);
-        }
-        self.stats.metrics.expired_keys.add(step.expired as u64);
-        step.expired * 100 > step.checked * EXPIRE_AGAIN_PERCENT && !step.wrapped
     }
 
     /// Forgets abandoned watches.

@@ -6,6 +6,7 @@
 pub mod batch;
 pub mod eviction;
 pub mod executor;
+pub mod expiry;
 pub mod housekeeping;
 pub mod locking;
 pub mod worker;

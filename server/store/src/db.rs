@@ -277,12 +277,12 @@ impl<'a> Db<'a> {
 
     /// One bounded step of the active expiry cycle: goes on where the last step ended, looks at `max_records` records
     /// with an expiry or passes as many buckets (a few more, as it does not stop inside one), and removes those whose
-    /// expiry is at or before `now_ms`, after showing each to `on_expired`.
+    /// expiry is before `now_ms`: `on_expired` gets them, to be dropped when the lock is released.
     pub fn expire_step(
         &mut self,
         now_ms: i64,
         max_records: usize,
-        on_expired: &mut dyn FnMut(Record<'_>),
+        on_expired: &mut dyn FnMut(OwnedRecord),
     ) -> ExpireStep {
         let mut step = ExpireStep::default();
         if self.expires_len() == 0 {
@@ -306,11 +306,10 @@ impl<'a> Db<'a> {
                 // SAFETY: the record is in the table, which alone frees it, until it is removed here.
                 let record = unsafe { Record::new(record) };
                 if record.expire_at().is_some_and(|at| at < now_ms) {
-                    on_expired(record);
                     let hash = hasher.hash(record.key());
                     let at =
                         self.core.find(hash, record.key()).expect("an expired record is there until removed");
-                    drop(self.core.remove(hash, at));
+                    on_expired(self.core.remove(hash, at));
                     step.expired += 1;
                 }
             }

@@ -38,7 +38,7 @@ directives! {
     LAZYFREE_LAZY_EVICTION: bool = switch("lazyfree-lazy-eviction", false);
 
     /// Free expired keys in the background.
-    LAZYFREE_LAZY_EXPIRE: bool = switch("lazyfree-lazy-expire", false).kept();
+    LAZYFREE_LAZY_EXPIRE: bool = switch("lazyfree-lazy-expire", false);
 
     /// Free values that a command replaces in the background.
     LAZYFREE_LAZY_SERVER_DEL: bool = switch("lazyfree-lazy-server-del", false).kept();
