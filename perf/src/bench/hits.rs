@@ -3,9 +3,10 @@
 //! One connection reads keys of a Zipf distribution and writes those it does not find, with `maxmemory` a fraction of
 //! what all keys would take. Every server sees the same keys in the same order.
 
+use super::client::Client;
 use super::command_line::{boxcar, peer};
 use super::host::Host;
-use super::servers::{Candidate, Server};
+use super::servers::Candidate;
 use super::{BenchError, ServerError};
 use clap::Args;
 use rand::SeedableRng;
@@ -13,14 +14,10 @@ use rand::rngs::SmallRng;
 use rand_distr::{Distribution, Zipf};
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
-
-/// How long a reply may take.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Bytes of a key: `key:` and twelve digits.
 const KEY_BYTES: u64 = 16;
@@ -164,31 +161,24 @@ impl HitArguments {
     fn one(&self, candidate: &Candidate, policy: &str, directory: &Path) -> Result<Outcome, ServerError> {
         let limits = ["--maxmemory", &format!("{}mb", self.megabytes), "--maxmemory-policy", policy];
         let server = candidate.start(self.server_cpu, directory, &limits.map(str::to_owned))?;
-        let mut cache = Cache::open(&server, self.value_size as usize).map_err(ServerError::Io)?;
+        let mut client = Client::open(&server)?;
         let started = Instant::now();
-        let (hits, reads) = self.play(&mut cache).map_err(ServerError::Io)?;
+        let (hits, reads) = self.play(&mut client)?;
         let seconds = started.elapsed().as_secs_f64();
-        if let Some(first) = cache.first_error.take() {
-            return Err(ServerError::Replies { errors: cache.errors, first });
-        }
-        let info = cache.info().map_err(ServerError::Io)?;
-        let field = |name: &str| {
-            let line = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-            line.unwrap_or("?").to_owned()
-        };
-        let keys = field("db0").trim_start_matches("keys=").split(',').next().unwrap_or_default().to_owned();
+        client.verdict()?;
+        let keys = client.info("db0")?;
         Ok(Outcome {
             hits,
             reads,
-            keys,
-            evicted: field("evicted_keys"),
-            used_memory: field("used_memory"),
+            keys: keys.trim_start_matches("keys=").split(',').next().unwrap_or_default().to_owned(),
+            evicted: client.info("evicted_keys")?,
+            used_memory: client.info("used_memory")?,
             seconds,
         })
     }
 
     /// Plays the trace; hits and reads of its second half.
-    fn play(&self, cache: &mut Cache) -> io::Result<(u64, u64)> {
+    fn play(&self, client: &mut Client) -> io::Result<(u64, u64)> {
         let zipf = Zipf::new(self.keys() as f64, self.exponent)
             .map_err(|error| io::Error::other(format!("exponent {}: {error}", self.exponent)))?;
         let mut random = SmallRng::seed_from_u64(self.seed);
@@ -198,7 +188,7 @@ impl HitArguments {
         while done < self.reads {
             keys.clear();
             keys.extend((0..self.depth).map(|_| zipf.sample(&mut random) as u64));
-            let found = cache.read_through(&keys)?;
+            let found = self.read_through(client, &keys)?;
             if done >= self.reads / 2 {
                 hits += found;
                 counted += keys.len() as u64;
@@ -210,6 +200,29 @@ impl HitArguments {
             }
         }
         Ok((hits, counted))
+    }
+
+    /// Reads these keys, writes those that are missing, and says how many were there.
+    fn read_through(&self, client: &mut Client, keys: &[u64]) -> io::Result<u64> {
+        for key in keys {
+            write!(client.requests, "*2\r\n$3\r\nGET\r\n$16\r\nkey:{key:012}\r\n")?;
+        }
+        client.send()?;
+        let mut missing = 0;
+        for key in keys {
+            if !client.reply()? {
+                missing += 1;
+                let len = self.value_size;
+                write!(client.requests, "*3\r\n$3\r\nSET\r\n$16\r\nkey:{key:012}\r\n${len}\r\n")?;
+                client.requests.resize(client.requests.len() + len as usize, b'v');
+                client.requests.extend_from_slice(b"\r\n");
+            }
+        }
+        client.send()?;
+        for _ in 0..missing {
+            client.reply()?;
+        }
+        Ok(keys.len() as u64 - missing)
     }
 }
 
@@ -228,100 +241,4 @@ fn row(policy: &str, candidate: &Candidate, outcome: &Outcome) -> String {
         outcome.seconds,
     );
     line
-}
-
-/// A connection to a server used as a cache.
-struct Cache {
-    reader: BufReader<TcpStream>,
-    writer: TcpStream,
-    value: Vec<u8>,
-    requests: Vec<u8>,
-    line: Vec<u8>,
-    errors: u64,
-    first_error: Option<String>,
-}
-
-impl Cache {
-    fn open(server: &Server, value_size: usize) -> io::Result<Self> {
-        let writer = TcpStream::connect(server.address)?;
-        writer.set_nodelay(true)?;
-        writer.set_read_timeout(Some(PATIENCE))?;
-        Ok(Self {
-            reader: BufReader::with_capacity(64 << 10, writer.try_clone()?),
-            writer,
-            value: vec![b'v'; value_size],
-            requests: Vec::new(),
-            line: Vec::new(),
-            errors: 0,
-            first_error: None,
-        })
-    }
-
-    /// Reads these keys, writes those that are missing, and says how many were there.
-    fn read_through(&mut self, keys: &[u64]) -> io::Result<u64> {
-        self.requests.clear();
-        for key in keys {
-            write!(self.requests, "*2\r\n$3\r\nGET\r\n$16\r\nkey:{key:012}\r\n")?;
-        }
-        self.writer.write_all(&self.requests)?;
-        self.requests.clear();
-        let mut missing = 0;
-        for key in keys {
-            if !self.reply()? {
-                missing += 1;
-                let len = self.value.len();
-                write!(self.requests, "*3\r\n$3\r\nSET\r\n$16\r\nkey:{key:012}\r\n${len}\r\n")?;
-                self.requests.extend_from_slice(&self.value);
-                self.requests.extend_from_slice(b"\r\n");
-            }
-        }
-        self.writer.write_all(&self.requests)?;
-        for _ in 0..missing {
-            self.reply()?;
-        }
-        Ok(keys.len() as u64 - missing)
-    }
-
-    /// Reads one reply; false for a null.
-    fn reply(&mut self) -> io::Result<bool> {
-        self.read_line()?;
-        match self.line.first() {
-            Some(b'$') if self.line == b"$-1" => Ok(false),
-            Some(b'$') => {
-                let len = self.bulk_len()?;
-                let mut rest = io::Read::take(&mut self.reader, len + 2);
-                io::copy(&mut rest, &mut io::sink())?;
-                Ok(true)
-            }
-            Some(b'-') => {
-                self.errors += 1;
-                let text = String::from_utf8_lossy(&self.line).into_owned();
-                self.first_error.get_or_insert(text);
-                Ok(true)
-            }
-            _ => Ok(true),
-        }
-    }
-
-    fn read_line(&mut self) -> io::Result<()> {
-        self.line.clear();
-        if self.reader.read_until(b'\n', &mut self.line)? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        self.line.truncate(self.line.trim_ascii_end().len());
-        Ok(())
-    }
-
-    fn bulk_len(&self) -> io::Result<u64> {
-        let text = String::from_utf8_lossy(&self.line[1..]);
-        text.parse().map_err(|_| io::Error::other(format!("a length was expected, not {text}")))
-    }
-
-    fn info(&mut self) -> io::Result<String> {
-        self.writer.write_all(b"INFO\r\n")?;
-        self.read_line()?;
-        let mut text = vec![0; usize::try_from(self.bulk_len()?).map_err(io::Error::other)? + 2];
-        self.reader.read_exact(&mut text)?;
-        Ok(String::from_utf8_lossy(&text).into_owned())
-    }
 }
