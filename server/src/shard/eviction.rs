@@ -8,7 +8,6 @@
 use crate::commands::Server;
 use crate::commands::access::{AccessClock, idle_seconds};
 use crate::commands::budget::growth;
-use crate::commands::reclaim::is_large;
 use crate::config::choices::MaxmemoryPolicy;
 use crate::config::rows;
 use crate::observability::stats::ThreadStats;
@@ -246,9 +245,8 @@ impl Attempt<'_> {
         let freed = -growth(&mut guard);
         drop(guard);
         self.stats.metrics.evicted_keys.add(1);
-        if is_large(evicted.record()) && self.server.config.bool(rows::LAZYFREE_LAZY_EVICTION) {
-            self.server.reclaimer.free(evicted, 1);
-        }
+        let lazily = self.server.config.bool(rows::LAZYFREE_LAZY_EVICTION);
+        self.server.reclaimer.free_record(evicted, lazily);
         Some(freed)
     }
 }

@@ -5,7 +5,6 @@
 
 use crate::commands::Server;
 use crate::commands::budget::growth;
-use crate::commands::reclaim::is_large;
 use crate::config::rows;
 use crate::observability::stats::ThreadStats;
 use boxcar_store::{ExpireStep, OwnedRecord};
@@ -107,11 +106,7 @@ fn expire_in(
     server.budget.pay(grown);
     stats.metrics.expired_keys.add(step.expired as u64);
     let lazily = server.config.bool(rows::LAZYFREE_LAZY_EXPIRE);
-    for record in gone.drain(..) {
-        if lazily && is_large(record.record()) {
-            server.reclaimer.free(record, 1);
-        }
-    }
+    gone.drain(..).for_each(|record| server.reclaimer.free_record(record, lazily));
     step
 }
 

@@ -3,6 +3,7 @@
 use super::{KEY, ROW};
 use crate::commands::row::{Command, Flags, KeyFlags, KeySpec};
 use crate::commands::{Args, CommandResult, Cx};
+use crate::config::rows;
 
 const SUM_OVER_SHARDS: &[&str] = &["request_policy:multi_shard", "response_policy:agg_sum"];
 
@@ -34,8 +35,7 @@ pub const COMMANDS: &[Command] = &[
         summary: "Removes keys and lets others free their memory.",
         tips: SUM_OVER_SHARDS,
         arguments: &[KEY.multiple()],
-        // All values there are so far are a single allocation, which is freed at once faster than it is handed over.
-        handler: del,
+        handler: unlink,
         ..ROW
     },
     Command {
@@ -76,8 +76,23 @@ pub const COMMANDS: &[Command] = &[
 ];
 
 fn del(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
-    let removed = args.from(1).filter(|key| cx.keys.remove(key)).count();
-    cx.reply.integer(removed as i64);
+    let lazily = cx.server.config.bool(rows::LAZYFREE_LAZY_USER_DEL);
+    remove(cx, args, lazily)
+}
+
+fn unlink(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
+    remove(cx, args, true)
+}
+
+fn remove(cx: &mut Cx<'_, '_>, args: Args<'_>, lazily: bool) -> CommandResult {
+    let mut removed = 0;
+    for key in args.from(1) {
+        if let Some(record) = cx.keys.take(key) {
+            cx.server.reclaimer.free_record(record, lazily);
+            removed += 1;
+        }
+    }
+    cx.reply.integer(removed);
     Ok(())
 }
 
