@@ -2,6 +2,7 @@
 
 use super::process;
 use crate::clients::Inbox;
+use crate::commands::server::allocator::{self, Tuning};
 use crate::commands::server_state::{ActiveDispatch, Identity, NetworkFacts};
 use crate::commands::watch::ShardExtension;
 use crate::commands::{Server, Table};
@@ -68,6 +69,9 @@ pub enum StartError {
     /// The system gives no random numbers.
     #[error("random numbers: {0}")]
     Random(io::Error),
+    /// The allocator cannot be set up as the directives say.
+    #[error("jemalloc-*: {0}")]
+    Allocator(String),
     /// A thread ended before it could serve.
     #[error("an I/O thread ended while starting")]
     ThreadEnded,
@@ -121,6 +125,7 @@ pub fn start(config: Config, signals: SigSet) -> Result<Running, StartError> {
     let config = Arc::new(config);
     let layout = Layout::new(&config)?;
     adjust_open_files(&config);
+    adjust_memory(&config)?;
     let backend = choose_backend(&config)?;
     let listeners = listeners::open(&config, layout.io_threads)?;
     let server = Arc::new(new_server(&config)?);
@@ -239,10 +244,26 @@ fn follow_config(server: &Arc<Server>, workers: &Arc<Workers>) {
         }
         Ok(())
     });
+    let shared = Arc::downgrade(server);
+    server.keyspace.on_replaced(move |record| {
+        if let Some(server) = shared.upgrade() {
+            let lazily = server.config.bool(rows::LAZYFREE_LAZY_SERVER_DEL);
+            server.reclaimer.free_record(record, lazily);
+        }
+    });
     let (shared, workers) = (Arc::downgrade(server), Arc::clone(workers));
     config.on_change(rows::DISPATCH, move |_| {
         let Some(server) = shared.upgrade() else { return Ok(()) };
         apply_dispatch(&server, &workers).map_err(|error| format!("worker threads cannot start: {error}"))
+    });
+    let tuning = [
+        rows::JEMALLOC_BG_THREAD.into(),
+        rows::JEMALLOC_DIRTY_DECAY_MS.into(),
+        rows::JEMALLOC_MUZZY_DECAY_MS.into(),
+    ];
+    config.on_any_change(&tuning, |config| allocator::tune(Tuning::of(config)));
+    config.on_change(rows::DIR, |config| {
+        nix::unistd::chdir(&*config.text(rows::DIR)).map_err(|error| error.desc().to_owned())
     });
     config.on_change(rows::MAXCLIENTS, |config| {
         let wanted = wanted_files(config);
@@ -281,6 +302,16 @@ fn adjust_open_files(config: &Config) {
         ),
         Err(error) => tracing::warn!("the limit of open files cannot be raised to {wanted}: {error}"),
     }
+}
+
+/// Huge pages and the allocator, before there is any data.
+fn adjust_memory(config: &Config) -> Result<(), StartError> {
+    if config.bool(rows::DISABLE_THP)
+        && let Err(error) = nix::sys::prctl::set_thp_disable(true)
+    {
+        tracing::warn!("disable-thp: transparent huge pages stay as they are: {}", error.desc());
+    }
+    allocator::tune(Tuning::of(config)).map_err(StartError::Allocator)
 }
 
 fn driver_options(config: &Config) -> DriverOptions {

@@ -1,6 +1,6 @@
 //! Freeing large removals in the background, so that neither their command nor anybody behind it waits.
 
-use boxcar_store::{OwnedRecord, Record};
+use boxcar_store::OwnedRecord;
 use std::any::Any;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -10,17 +10,6 @@ use std::thread;
 /// Removals that may wait to be freed. Each may be a whole database, so a queue this long means that memory is given
 /// back far more slowly than it is taken: then whoever removes frees, too, and thereby slows down.
 const WAITING_MAX: usize = 64;
-
-/// Elements of a value above which freeing it takes longer than handing it over, as in Redis.
-const MANY_ELEMENTS: usize = 64;
-/// The same in bytes: returning pages to the system costs some 100 ns each.
-const MANY_BYTES: usize = 256 << 10;
-
-/// Whether the value of this record is better freed in the background.
-fn is_large(record: Record<'_>) -> bool {
-    record.any_object().is_some_and(|object| object.len() > MANY_ELEMENTS)
-        || record.memory_usage() >= MANY_BYTES
-}
 
 /// Something to free, and how many keys it holds.
 type Removal = (Box<dyn Any + Send>, usize);
@@ -54,7 +43,7 @@ impl Reclaimer {
 
     /// Frees what was taken out of the keyspace: in the background if that is wanted and pays.
     pub fn free_record(&self, record: OwnedRecord, background: bool) {
-        if background && is_large(record.record()) {
+        if background && record.record().frees_slowly() {
             self.free(record, 1);
         }
     }

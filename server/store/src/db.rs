@@ -123,7 +123,7 @@ impl<'a> Core<'a> {
         }
     }
 
-    /// Puts `new` in the place of the record at `at`, which is freed.
+    /// Puts `new` in the place of the record at `at`, which goes.
     ///
     /// # Safety
     /// The lock is held, nothing of the old record is borrowed, and `new` has the same key.
@@ -134,7 +134,7 @@ impl<'a> Core<'a> {
             self.root.count_contents_out(old);
             self.root.count_contents_in(new);
             self.table().replace(at, new);
-            old.free();
+            self.context.replaced(OwnedRecord::new(old));
         }
     }
 

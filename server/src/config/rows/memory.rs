@@ -41,13 +41,21 @@ directives! {
     LAZYFREE_LAZY_EXPIRE: bool = switch("lazyfree-lazy-expire", false);
 
     /// Free values that a command replaces in the background.
-    LAZYFREE_LAZY_SERVER_DEL: bool = switch("lazyfree-lazy-server-del", false).kept();
+    LAZYFREE_LAZY_SERVER_DEL: bool = switch("lazyfree-lazy-server-del", false);
 
     /// DEL frees in the background, as UNLINK does.
     LAZYFREE_LAZY_USER_DEL: bool = switch("lazyfree-lazy-user-del", false);
 
     /// FLUSHALL and FLUSHDB without SYNC or ASYNC free in the background.
     LAZYFREE_LAZY_USER_FLUSH: bool = switch("lazyfree-lazy-user-flush", false);
+
+    /// Milliseconds after which jemalloc offers unused pages to the kernel, or with muzzy decay off returns them; 0 = at
+    /// once, -1 = never.
+    JEMALLOC_DIRTY_DECAY_MS: i64 = number("jemalloc-dirty-decay-ms", 10_000, -1, I32).boxcar_only();
+
+    /// Milliseconds after which jemalloc returns pages that it has offered to the kernel; 0 = it does not offer them
+    /// first, -1 = never.
+    JEMALLOC_MUZZY_DECAY_MS: i64 = number("jemalloc-muzzy-decay-ms", 0, -1, I32).boxcar_only();
 
     /// Move data together while running.
     ACTIVEDEFRAG: bool = switch("activedefrag", false).refused("memory is not defragmented yet");

@@ -283,6 +283,16 @@ impl RawRecord {
         unsafe { self.set_header(self.header().with_access(access)) }
     }
 
+    /// Whether the value is a blob or an object, beyond the record.
+    ///
+    /// # Safety
+    /// See the type.
+    #[inline]
+    pub(crate) unsafe fn is_out_of_line(self) -> bool {
+        // SAFETY: as the caller vouches.
+        unsafe { self.header() }.has(POINTER)
+    }
+
     /// Whether the string was changed by [`RawRecord::resize`].
     ///
     /// # Safety
