@@ -70,7 +70,7 @@ pub enum StartError {
     #[error("random numbers: {0}")]
     Random(io::Error),
     /// The allocator cannot be set up as the directives say.
-    #[error("jemalloc-*: {0}")]
+    #[error("{0}")]
     Allocator(String),
     /// A thread ended before it could serve.
     #[error("an I/O thread ended while starting")]
@@ -262,6 +262,7 @@ fn follow_config(server: &Arc<Server>, workers: &Arc<Workers>) {
         rows::JEMALLOC_MUZZY_DECAY_MS.into(),
     ];
     config.on_any_change(&tuning, |config| allocator::tune(Tuning::of(config)));
+    config.on_change(rows::ACTIVEDEFRAG, check_defragmentation);
     config.on_change(rows::DIR, |config| {
         nix::unistd::chdir(&*config.text(rows::DIR)).map_err(|error| error.desc().to_owned())
     });
@@ -311,7 +312,15 @@ fn adjust_memory(config: &Config) -> Result<(), StartError> {
     {
         tracing::warn!("disable-thp: transparent huge pages stay as they are: {}", error.desc());
     }
+    check_defragmentation(config).map_err(StartError::Allocator)?;
     allocator::tune(Tuning::of(config)).map_err(StartError::Allocator)
+}
+
+fn check_defragmentation(config: &Config) -> Result<(), String> {
+    if config.bool(rows::ACTIVEDEFRAG) && !cfg!(feature = "jemalloc") {
+        return Err("Active defragmentation cannot be enabled: it requires a build with jemalloc".to_owned());
+    }
+    Ok(())
 }
 
 fn driver_options(config: &Config) -> DriverOptions {

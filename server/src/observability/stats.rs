@@ -2,6 +2,7 @@
 //!
 //! A shared counter would make every core fight for one cache line; a block per thread costs a plain add.
 
+use super::defragmentation::DefragmentationFigures;
 use super::expiry::ExpiryFigures;
 use super::histogram::{Histogram, Snapshot};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -149,6 +150,8 @@ pub struct Stats {
     sampler: Sampler,
     /// The active expiry cycle.
     pub expiry: ExpiryFigures,
+    /// Active defragmentation.
+    pub defragmentation: DefragmentationFigures,
 }
 
 /// Upper bound of distinct error codes kept; a script could invent them without end.
@@ -163,6 +166,7 @@ impl Stats {
             errors: Mutex::default(),
             sampler: Sampler::default(),
             expiry: ExpiryFigures::default(),
+            defragmentation: DefragmentationFigures::default(),
         }
     }
 
@@ -259,6 +263,7 @@ impl Stats {
         self.errors.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.sampler.reset();
         self.expiry.reset();
+        self.defragmentation.reset();
     }
 
     /// Takes a sample for the instantaneous rates; to be called about ten times a second.

@@ -1,6 +1,7 @@
 //! What has to be done now and then, on a thread of its own: active expiry under a time budget, sampling for
 //! INFO's rates, forgetting abandoned watches, and choosing the dispatch when it is `auto`.
 
+use super::defragmentation::Defragmenter;
 use super::eviction::{Evictor, Outcome};
 use super::expiry::ExpiryCycle;
 use super::worker::Workers;
@@ -29,6 +30,7 @@ pub struct Housekeeper {
     stats: Arc<ThreadStats>,
     expiry: ExpiryCycle,
     evictor: Evictor,
+    defragmenter: Defragmenter,
     chooser: Chooser,
 }
 
@@ -42,6 +44,7 @@ impl Housekeeper {
             stats,
             expiry: ExpiryCycle::default(),
             evictor: Evictor::default(),
+            defragmenter: Defragmenter::default(),
             chooser: Chooser::default(),
         }
     }
@@ -59,6 +62,7 @@ impl Housekeeper {
             }
             turn += 1;
             self.clean_up(end);
+            self.defragment(end);
             thread::sleep(Duration::from_micros(end.saturating_sub(monotonic_us())));
         }
     }
@@ -95,6 +99,24 @@ impl Housekeeper {
         }
         let threshold = server.config.int(rows::LATENCY_MONITOR_THRESHOLD).unsigned_abs();
         server.latency.add("expire-cycle", threshold, wall_ms() / 1000, worked_us / 1000);
+    }
+
+    /// Moves data together for what is left of the period, in bursts like [`Housekeeper::clean_up`], within the share of
+    /// a processor that `active-defrag-cycle-*` allows.
+    fn defragment(&mut self, end_us: u64) {
+        let server = Arc::clone(&self.server);
+        loop {
+            let effort = self.defragmenter.effort(&server);
+            if effort == 0 {
+                return;
+            }
+            let pause_us = BURST_US * (100 - effort) / effort;
+            if monotonic_us() + BURST_US + pause_us >= end_us {
+                return;
+            }
+            self.defragmenter.work(&server, monotonic_us() + BURST_US);
+            thread::sleep(Duration::from_micros(pause_us));
+        }
     }
 
     /// A burst of eviction, if `maxmemory` is exceeded; true when another one is due.

@@ -4,6 +4,7 @@
 //! ascending order, while it executes.*
 
 pub mod batch;
+pub mod defragmentation;
 pub mod eviction;
 pub mod executor;
 pub mod expiry;

@@ -9,6 +9,7 @@
 //! - [`object`](Object): values that are not strings: lists, sets, sorted sets, hashes, streams.
 //! - `bitmap`, [`hyperloglog`]: strings as bits and as sketches, pure functions over bytes.
 //! - `table`: extendible hashing over segments that grow, split, shrink and merge alone.
+//! - `defrag`: moving records together (feature `jemalloc`).
 //! - `sample`: looking for records to evict.
 //! - `root`: one database's table in one shard, and the figures about it.
 //! - `lock`: a word to spin on, and a list to park on ([`Wake`]).
@@ -19,6 +20,8 @@
 mod bitmap;
 mod blob;
 mod db;
+#[cfg(feature = "jemalloc")]
+mod defrag;
 mod entry;
 mod hash;
 mod hash_map;
@@ -41,6 +44,8 @@ pub use bitmap::{BitOperation, Combination, count_ones, first_bit};
 pub use blob::Blob;
 pub use crossbeam_epoch::Guard;
 pub use db::{Db, DetachedDb, ExpireStep, SCAN_CURSOR_BITS};
+#[cfg(feature = "jemalloc")]
+pub use defrag::Defragmented;
 pub use entry::{Entry, ObjectMut, OccupiedEntry, VacantEntry};
 pub use hash::hash_tag;
 pub use hash_map::Hash;

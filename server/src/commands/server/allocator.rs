@@ -84,6 +84,11 @@ struct Pages {
     resident: u64,
 }
 
+/// Bytes allocated, and bytes of pages that hold something allocated; `None` with an allocator that does not tell.
+pub fn allocated_and_active() -> Option<(u64, u64)> {
+    pages().map(|pages| (pages.allocated, pages.active))
+}
+
 /// What can be changed of jemalloc while it runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tuning {

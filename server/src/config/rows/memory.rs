@@ -57,23 +57,23 @@ directives! {
     /// first, -1 = never.
     JEMALLOC_MUZZY_DECAY_MS: i64 = number("jemalloc-muzzy-decay-ms", 0, -1, I32).boxcar_only();
 
-    /// Move data together while running.
-    ACTIVEDEFRAG: bool = switch("activedefrag", false).refused("memory is not defragmented yet");
+    /// Move records together while running, so that memory which holds little is given back; needs jemalloc.
+    ACTIVEDEFRAG: bool = switch("activedefrag", false);
 
     /// Wasted bytes below which nothing is moved.
-    ACTIVE_DEFRAG_IGNORE_BYTES: u64 = memory("active-defrag-ignore-bytes", 100 << 20, 1, i64::MAX).kept();
+    ACTIVE_DEFRAG_IGNORE_BYTES: u64 = memory("active-defrag-ignore-bytes", 100 << 20, 1, i64::MAX);
 
     /// Percent of waste at which moving begins.
-    ACTIVE_DEFRAG_THRESHOLD_LOWER: i64 = number("active-defrag-threshold-lower", 10, 0, 1000).kept();
+    ACTIVE_DEFRAG_THRESHOLD_LOWER: i64 = number("active-defrag-threshold-lower", 10, 0, 1000);
 
     /// Percent of waste at which moving takes all the effort it may.
-    ACTIVE_DEFRAG_THRESHOLD_UPPER: i64 = number("active-defrag-threshold-upper", 100, 0, 1000).kept();
+    ACTIVE_DEFRAG_THRESHOLD_UPPER: i64 = number("active-defrag-threshold-upper", 100, 0, 1000);
 
     /// Least percent of CPU for moving.
-    ACTIVE_DEFRAG_CYCLE_MIN: i64 = number("active-defrag-cycle-min", 1, 1, 99).kept();
+    ACTIVE_DEFRAG_CYCLE_MIN: i64 = number("active-defrag-cycle-min", 1, 1, 99);
 
     /// Most percent of CPU for moving.
-    ACTIVE_DEFRAG_CYCLE_MAX: i64 = number("active-defrag-cycle-max", 25, 1, 99).kept();
+    ACTIVE_DEFRAG_CYCLE_MAX: i64 = number("active-defrag-cycle-max", 25, 1, 99);
 
     /// Fields of one key handled in one step of moving.
     ACTIVE_DEFRAG_MAX_SCAN_FIELDS: i64 = number("active-defrag-max-scan-fields", 1000, 1, i64::MAX).kept();

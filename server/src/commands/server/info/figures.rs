@@ -92,7 +92,7 @@ fn fragmentation(server: &Server, memory: &Memory, text: &mut String) {
         "mem_cluster_links": 0,
         "mem_aof_buffer": 0,
         "mem_allocator": memory.allocator,
-        "active_defrag_running": 0,
+        "active_defrag_running": server.stats.defragmentation.running(),
         "lazyfree_pending_objects": server.reclaimer.pending(),
         "lazyfreed_objects": server.reclaimer.freed(),
     );
@@ -148,6 +148,9 @@ pub fn persistence(server: &Server, text: &mut String) {
 pub fn stats(server: &Server, text: &mut String) {
     let totals = server.stats.totals();
     let [commands, input, output] = server.stats.rates();
+    let defragmentation = &server.stats.defragmentation;
+    let ((moved, kept), (defragmenting, defragmenting_now)) =
+        (defragmentation.keys(), defragmentation.millis());
     let (exceeded, exceeded_now) = server.budget.exceeded_ms(monotonic_us());
     lines!(text;
         "total_connections_received": totals.connections_received,
@@ -182,12 +185,12 @@ pub fn stats(server: &Server, text: &mut String) {
         "total_forks": 0,
         "migrate_cached_sockets": 0,
         "slave_expires_tracked_keys": 0,
-        "active_defrag_hits": 0,
-        "active_defrag_misses": 0,
-        "active_defrag_key_hits": 0,
-        "active_defrag_key_misses": 0,
-        "total_active_defrag_time": 0,
-        "current_active_defrag_time": 0,
+        "active_defrag_hits": moved,
+        "active_defrag_misses": kept,
+        "active_defrag_key_hits": moved,
+        "active_defrag_key_misses": kept,
+        "total_active_defrag_time": defragmenting,
+        "current_active_defrag_time": defragmenting_now,
         "tracking_total_keys": 0,
         "tracking_total_items": 0,
         "tracking_total_prefixes": 0,
