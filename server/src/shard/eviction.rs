@@ -5,9 +5,10 @@
 //! of those if it has not been used meanwhile. Samples come from all shards and databases in proportion to their
 //! sizes. The evictor holds one shard's lock at a time, never waits for one, and its caller holds none.
 
-use crate::commands::Server;
 use crate::commands::access::{AccessClock, idle_seconds};
 use crate::commands::budget::growth;
+use crate::commands::events::EventClass;
+use crate::commands::{Server, news};
 use crate::config::choices::MaxmemoryPolicy;
 use crate::config::rows;
 use crate::observability::stats::ThreadStats;
@@ -86,6 +87,10 @@ impl Evictor {
         now_ms: i64,
         patience: Duration,
     ) -> Outcome {
+        if server.inboxes.any_full() && server.has_listeners() {
+            // What goes has to be told, and must not flood threads that cannot follow.
+            return Outcome::Unfinished;
+        }
         let rule = Rule::of(server);
         if self.rule != rule {
             self.pool.clear();
@@ -240,8 +245,9 @@ impl Attempt<'_> {
         {
             return None;
         }
-        extension.touched(db, record.key());
         let evicted = entry.take();
+        let key = std::iter::once(evicted.record().key());
+        news::removed(self.server, extension, db, key, (EventClass::EVICTED, "evicted"));
         let freed = -growth(&mut guard);
         drop(guard);
         self.stats.metrics.evicted_keys.add(1);

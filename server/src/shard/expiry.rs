@@ -3,8 +3,9 @@
 //! Shards take turns, a few records under each lock, so that nobody meets the same held shard twice. A shard in which
 //! many keys had expired comes again in the next round, until the turn's time is used up.
 
-use crate::commands::Server;
 use crate::commands::budget::growth;
+use crate::commands::events::EventClass;
+use crate::commands::{Server, news};
 use crate::config::rows;
 use crate::observability::stats::ThreadStats;
 use boxcar_store::{ExpireStep, OwnedRecord};
@@ -98,9 +99,8 @@ fn expire_in(
     let Some(mut guard) = server.keyspace.try_lock(shard) else { return step };
     let (mut part, extension) = guard.db_and_ext(db);
     step = part.expire_step(now_ms, STEP, &mut |record| gone.push(record));
-    if extension.has_watchers() {
-        gone.iter().for_each(|record| extension.touched(db, record.record().key()));
-    }
+    let keys = gone.iter().map(|record| record.record().key());
+    news::removed(server, extension, db, keys, (EventClass::EXPIRED, "expired"));
     let grown = if server.budget.is_limited() { growth(&mut guard) } else { 0 };
     drop(guard);
     server.budget.pay(grown);

@@ -59,6 +59,7 @@ impl Housekeeper {
             if turn.is_multiple_of(hz) {
                 self.sweep();
                 self.choose_dispatch();
+                self.server.trim_tracking();
             }
             turn += 1;
             self.clean_up(end);
@@ -75,7 +76,9 @@ impl Housekeeper {
         let effort = server.config.int(rows::ACTIVE_EXPIRE_EFFORT).unsigned_abs() - 1;
         let share = CLEANING_PERCENT + 2 * effort;
         let pause = Duration::from_micros(BURST_US * (100 - share) / share);
-        let expiring = server.active_expire.load(Relaxed);
+        // What expires may have to be told, and must not flood threads that cannot follow.
+        let crowded = server.inboxes.any_full() && server.has_listeners();
+        let expiring = server.active_expire.load(Relaxed) && !crowded;
         if expiring {
             self.expiry.begin(&server);
         }

@@ -1,6 +1,7 @@
 //! Keys as such: DEL, UNLINK, EXISTS, TOUCH, TYPE.
 
 use super::{KEY, ROW};
+use crate::commands::events::EventClass;
 use crate::commands::row::{Command, Flags, KeyFlags, KeySpec};
 use crate::commands::{Args, CommandResult, Cx};
 use crate::config::rows;
@@ -89,6 +90,7 @@ fn remove(cx: &mut Cx<'_, '_>, args: Args<'_>, lazily: bool) -> CommandResult {
     for key in args.from(1) {
         if let Some(record) = cx.keys.take(key) {
             cx.server.reclaimer.free_record(record, lazily);
+            cx.keys.event(EventClass::GENERIC, "del", key);
             removed += 1;
         }
     }
