@@ -8,6 +8,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,9 @@ in_every_configuration!(
     a_message_published_before_the_end_comes_before_it,
     no_message_comes_outside_of_a_subscription,
 );
+
+/// Held by the test that takes ten thousand descriptors, so that only one of its kind runs at a time.
+static MUCH: Mutex<()> = Mutex::new(());
 
 /// Lets this process, and the servers it starts, open this many files.
 fn allow_files(count: u64) {
@@ -76,6 +80,7 @@ fn resident(server: &Server) -> u64 {
 
 fn ten_thousand_subscribers(configuration: Configuration) {
     const COUNT: usize = 10_000;
+    let _alone = MUCH.lock().unwrap_or_else(PoisonError::into_inner);
     allow_files(12_000);
     let server =
         Options::boxcar(configuration).flags(["--maxclients", "10100", "--tcp-backlog", "4096"]).start();
