@@ -28,6 +28,7 @@ pub mod generic;
 pub mod hyperloglog;
 pub mod pubsub;
 pub mod server;
+pub mod stream;
 pub mod string;
 pub mod transaction;
 
@@ -44,6 +45,7 @@ pub const FAMILIES: &[&[&[Command]]] = &[
     string::COMMANDS,
     bitmap::COMMANDS,
     hyperloglog::COMMANDS,
+    stream::COMMANDS,
     generic::COMMANDS,
     connection::COMMANDS,
     server::COMMANDS,
