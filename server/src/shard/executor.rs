@@ -395,9 +395,13 @@ impl<'k> Run<'k, '_> {
     /// Whether the command may send messages while an inbox is full; then the connection is woken when there is room.
     fn awaits_room(&self, entry: &Entry, session: &Session) -> bool {
         let inboxes = &self.server.inboxes;
-        inboxes.any_full()
+        let waits = inboxes.any_full()
             && (flags_of(entry, session).contains(Flags::PUBLISHES) || self.server.has_listeners())
-            && inboxes.wait_for_room(session.client.wake_target())
+            && inboxes.wait_for_room(session.client.wake_target());
+        if waits {
+            self.stats.metrics.runs_parked.add(1);
+        }
+        waits
     }
 
     /// Takes all locks the command needs; false when the connection was parked instead.
