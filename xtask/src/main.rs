@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod ebpf;
 mod fuzz;
 mod machine;
 mod run;
@@ -34,6 +35,8 @@ enum Subcommand {
     Test(test::Arguments),
     /// Measure: `bench quick` compares Boxcar with its peers on this machine
     Bench(bench::Arguments),
+    /// Build the kernel-side programs, installing what that needs
+    Ebpf,
     /// Check the rules of the code base that no compiler checks
     Tidy,
     /// Run the fuzz targets of tests/fuzz
@@ -48,6 +51,7 @@ impl Subcommand {
             Self::Run(arguments) => run::run(&arguments),
             Self::Test(arguments) => test::run(&arguments),
             Self::Bench(arguments) => bench::run(&arguments),
+            Self::Ebpf => ebpf::run_subcommand(),
             Self::Tidy => tidy::run(),
             Self::Fuzz(arguments) => fuzz::run(&arguments),
             Self::Setup => setup::run(),

@@ -1,6 +1,6 @@
 //! `cargo xtask run`: a release build of the server, then the server itself in this process's place.
 
-use crate::machine;
+use crate::{ebpf, machine};
 use crate::workspace::{SERVER_BINARY, SERVER_PACKAGE, build_binary};
 use anyhow::anyhow;
 use std::ffi::OsString;
@@ -21,6 +21,9 @@ pub struct Arguments {
 /// Builds, then becomes the server: signals (Ctrl-C) and the exit code are the server's own. Gives back an error only.
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     machine::meet(machine::BUILD)?;
+    if let Err(missing) = ebpf::build_if_possible()? {
+        eprintln!("xtask: without XDP and the wire's latency: {missing}");
+    }
     let binary = build_binary(SERVER_PACKAGE, SERVER_BINARY, &arguments.profile)?;
     let error = Command::new(&binary).args(&arguments.flags).exec();
     Err(anyhow!(error).context(format!("cannot start {}", binary.display())))
