@@ -7,10 +7,13 @@ use std::{env, fs};
 
 fn main() {
     println!("cargo::rerun-if-env-changed=BOXCAR_EBPF_OBJECT");
-    let folder = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it")).join("../ebpf/object");
+    let folder =
+        PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it")).join("../ebpf/object");
     println!("cargo::rerun-if-changed={}", folder.display());
     let object = match env::var_os("BOXCAR_EBPF_OBJECT") {
-        Some(named) => fs::read(&named).unwrap_or_else(|error| panic!("BOXCAR_EBPF_OBJECT {named:?}: {error}")),
+        Some(named) => {
+            fs::read(&named).unwrap_or_else(|error| panic!("BOXCAR_EBPF_OBJECT {named:?}: {error}"))
+        }
         None => fs::read(folder.join("boxcar.o")).unwrap_or_default(),
     };
     let embedded = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it")).join("boxcar-ebpf.o");

@@ -1,9 +1,9 @@
 //! Who may not even reach the kernel's stack: denied prefixes, and sources with too many SYNs. Asked about segments for this
 //! server only.
 
+use crate::kernel::now;
 use crate::maps::{PREFIXES, SYN_BUDGETS};
 use aya_ebpf::btf_maps::lpm_trie::Key;
-use aya_ebpf::helpers::bpf_ktime_get_ns;
 use boxcar_ebpf_abi::layout::{Address, Counters, PREFIX_ALLOW, PREFIX_DENY, Settings};
 use boxcar_ebpf_abi::packet::{ACK, SYN, Segment};
 
@@ -37,7 +37,7 @@ fn over_budget(source: &Address, budget: u32) -> bool {
         source.words[2] = 0;
         source.words[3] = 0;
     }
-    let now = unsafe { bpf_ktime_get_ns() };
+    let now = now();
     let cost = SECOND / u64::from(budget);
     let Some(due) = SYN_BUDGETS.get_ptr_mut(source) else {
         // A full table displaces its oldest source; if even that fails, the SYN is let in.

@@ -2,7 +2,7 @@
 //!
 //! | program | kind | what it does |
 //! |---|---|---|
-//! | `steer` | XDP | counts every frame, guards, stamps requests, sends frames to the CPU of their I/O thread |
+//! | `steer`, `steer_frags` | XDP | counts every frame, guards, stamps requests, sends frames to the CPU of their I/O thread |
 //! | `select` | sk_reuseport | gives a new connection to that I/O thread's listening socket |
 //! | `probe_out` | tc, egress | matches replies with stamped requests and fills the histograms |
 //!
@@ -12,6 +12,7 @@
 #![no_main]
 
 mod guard;
+mod kernel;
 mod maps;
 mod probe;
 mod select;
@@ -22,8 +23,15 @@ use aya_ebpf::macros::{classifier, sk_reuseport, xdp};
 use aya_ebpf::programs::{SkReuseportContext, TcContext, XdpContext};
 
 /// See [`steer`].
-#[xdp(frags)]
+#[xdp]
 pub fn steer(ctx: XdpContext) -> u32 {
+    steer::steer(&ctx)
+}
+
+/// The same for drivers whose frames lie in several buffers (jumbo frames). Not for generic mode: there, a kernel that
+/// copies a frame for such a program hands it on without its headers when it is redirected (seen with Linux 6.18).
+#[xdp(frags)]
+pub fn steer_frags(ctx: XdpContext) -> u32 {
     steer::steer(&ctx)
 }
 

@@ -4,8 +4,8 @@ use aya_ebpf::btf_maps::{Array, CpuMap, HashMap, LpmTrie, LruHashMap, PerCpuArra
 use aya_ebpf::macros::btf_map;
 use boxcar_ebpf_abi::histogram::Buckets;
 use boxcar_ebpf_abi::layout::{
-    ADDRESSES_MAX, Address, CLASSES, CPUS_MAX, Counters, FLOWS_MAX, Flow, FlowKey, GROUPS_MAX, Latency, Owner,
-    PREFIXES_MAX, SOURCES_MAX, Settings, THREADS_MAX,
+    ADDRESSES_MAX, Address, CLASSES, CPUS_MAX, Counters, FLOWS_MAX, Flow, FlowKey, GROUPS_MAX, Latency,
+    Owner, PREFIXES_MAX, SOURCES_MAX, Settings, THREADS_MAX,
 };
 
 #[btf_map(name = "settings")]

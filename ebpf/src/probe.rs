@@ -3,9 +3,9 @@
 //! One request of a connection is under measurement at a time. What would measure something else is counted and not
 //! measured: a request that was sent twice, a reply that was sent twice, a message that no request asked for.
 
+use crate::kernel::now;
 use crate::maps::{FLOWS, LATENCY, LATENCY_FINE, SETTINGS, counters, is_own, is_port};
 use crate::view::Packet;
-use aya_ebpf::helpers::bpf_ktime_get_ns;
 use aya_ebpf::programs::TcContext;
 use boxcar_ebpf_abi::histogram::bucket;
 use boxcar_ebpf_abi::layout::{Counters, Flow, FlowKey, class, request};
@@ -33,7 +33,7 @@ pub fn incoming(counters: &mut Counters, segment: &Segment) {
     if segment.payload == 0 {
         return;
     }
-    let now = unsafe { bpf_ktime_get_ns() };
+    let now = now();
     let Some(flow) = FLOWS.get_ptr_mut(key) else {
         let flow = Flow {
             stamp_ns: now,
@@ -137,15 +137,17 @@ fn matched(counters: &mut Counters, flow: &mut Flow, segment: &Segment) {
     write(&mut flow.stamp_ns, 0);
     counters.probe_matched += 1;
     // Clocks of two CPUs may differ by a little.
-    let nanos = unsafe { bpf_ktime_get_ns() }.saturating_sub(stamp_ns);
+    let nanos = now().saturating_sub(stamp_ns);
     let class = class(segment.payload);
     if let Some(latency) = LATENCY.get_ptr_mut(class) {
         // SAFETY: this CPU's element; see `counters`.
         unsafe { &mut *latency }.record(nanos);
     }
-    if let Some(buckets) = LATENCY_FINE.get_ptr_mut(class)
-        && let Some(count) = unsafe { &mut *buckets }.counts.get_mut(bucket(nanos))
-    {
-        *count += 1;
+    if let Some(buckets) = LATENCY_FINE.get_ptr_mut(class) {
+        // SAFETY: as above.
+        let buckets = unsafe { &mut *buckets };
+        if let Some(count) = buckets.counts.get_mut(bucket(nanos)) {
+            *count += 1;
+        }
     }
 }

@@ -1,10 +1,10 @@
 //! sk_reuseport: which listening socket a new connection goes to.
 
+use crate::kernel::this_cpu;
 use crate::maps::{CPU_THREADS, LISTENERS, SETTINGS, counters};
 use aya_ebpf::EbpfContext as _;
 use aya_ebpf::bindings::bpf_hdr_start_off::BPF_HDR_START_NET;
 use aya_ebpf::bindings::sk_action::SK_PASS;
-use aya_ebpf::helpers::bpf_get_smp_processor_id;
 use aya_ebpf::helpers::generated::bpf_skb_load_bytes_relative;
 use aya_ebpf::programs::SkReuseportContext;
 use boxcar_ebpf_abi::flow::{hash, spread};
@@ -32,7 +32,7 @@ fn thread(ctx: &SkReuseportContext, settings: &Settings) -> Option<u32> {
     match settings.steering {
         STEER_CPU => Some(spread(hash_of(ctx)?, settings.threads)),
         STEER_QUEUE => {
-            let thread = *CPU_THREADS.get(unsafe { bpf_get_smp_processor_id() })?;
+            let thread = *CPU_THREADS.get(this_cpu())?;
             (thread < settings.threads).then_some(thread)
         }
         _ => None,
@@ -74,7 +74,13 @@ fn network_bytes<const N: usize>(ctx: &SkReuseportContext, at: u32) -> Option<[u
     let mut bytes = [0; N];
     // SAFETY: the buffer is as long as said.
     let failed = unsafe {
-        bpf_skb_load_bytes_relative(ctx.as_ptr().cast(), at, bytes.as_mut_ptr().cast(), N as u32, BPF_HDR_START_NET)
+        bpf_skb_load_bytes_relative(
+            ctx.as_ptr().cast(),
+            at,
+            bytes.as_mut_ptr().cast(),
+            N as u32,
+            BPF_HDR_START_NET,
+        )
     };
     (failed == 0).then_some(bytes)
 }

@@ -1,10 +1,10 @@
 //! XDP: what comes in.
 
+use crate::kernel::this_cpu;
 use crate::maps::{CPUS, SETTINGS, THREAD_CPUS, counters, is_own, is_port};
 use crate::view::Packet;
 use crate::{guard, probe};
 use aya_ebpf::bindings::xdp_action::{XDP_DROP, XDP_PASS, XDP_REDIRECT};
-use aya_ebpf::helpers::bpf_get_smp_processor_id;
 use aya_ebpf::programs::XdpContext;
 use boxcar_ebpf_abi::flow::{hash, spread};
 use boxcar_ebpf_abi::layout::{Counters, STEER_CPU, Settings};
@@ -48,7 +48,7 @@ fn own(settings: &Settings, counters: &mut Counters, segment: &Segment) -> u32 {
         counters.no_cpu += 1;
         return XDP_PASS;
     };
-    if cpu == unsafe { bpf_get_smp_processor_id() } {
+    if cpu == this_cpu() {
         counters.local += 1;
         return XDP_PASS;
     }

@@ -51,7 +51,12 @@ pub const NETWORK_TESTS: &[Need] = &[
         lost: "the tests in network namespaces",
         feature: Some("netns"),
     },
-    Need { found: || on_path("ethtool"), package: "ethtool", lost: "the tests of checksums", feature: Some("netns") },
+    Need {
+        found: || on_path("ethtool"),
+        package: "ethtool",
+        lost: "the tests of checksums",
+        feature: Some("netns"),
+    },
     Need {
         found: || on_path("bpftool") || Path::new("/usr/sbin/bpftool").is_file(),
         package: "bpftool",

@@ -1,7 +1,7 @@
 //! `cargo xtask run`: a release build of the server, then the server itself in this process's place.
 
-use crate::{ebpf, machine};
 use crate::workspace::{SERVER_BINARY, SERVER_PACKAGE, build_binary};
+use crate::{ebpf, machine};
 use anyhow::anyhow;
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;

@@ -68,7 +68,8 @@ mod tests {
 
     #[test]
     fn buckets_are_ordered_and_tight() {
-        let values = (0..300_000u64).chain((10..34).flat_map(|bit| [(1 << bit) - 1, 1 << bit, (1 << bit) + 77]));
+        let values =
+            (0..300_000u64).chain((10..34).flat_map(|bit| [(1 << bit) - 1, 1 << bit, (1 << bit) + 77]));
         for value in values {
             let found = bucket(value);
             assert!(found < BUCKETS && octave(value) == found / SUB, "{value}");

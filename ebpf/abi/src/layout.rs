@@ -208,7 +208,9 @@ pub const CLASS_BYTES: [u64; CLASSES] = [64, 1_448, 16_384, u64::MAX];
 #[inline(always)]
 pub fn class(payload: u32) -> u32 {
     let payload = u64::from(payload);
-    u32::from(payload > CLASS_BYTES[0]) + u32::from(payload > CLASS_BYTES[1]) + u32::from(payload > CLASS_BYTES[2])
+    u32::from(payload > CLASS_BYTES[0])
+        + u32::from(payload > CLASS_BYTES[1])
+        + u32::from(payload > CLASS_BYTES[2])
 }
 
 macro_rules! latency {
@@ -254,7 +256,10 @@ impl Latency {
 
 const _: () = {
     assert!(size_of::<Latency>() == (3 + OCTAVES) * 8);
-    assert!(core::mem::offset_of!(Latency, longer) - core::mem::offset_of!(Latency, under_1us) == (OCTAVES - 1) * 8);
+    assert!(
+        core::mem::offset_of!(Latency, longer) - core::mem::offset_of!(Latency, under_1us)
+            == (OCTAVES - 1) * 8
+    );
 };
 
 /// The guard's verdict on a prefix.

@@ -29,6 +29,8 @@ pub const OWNER: &str = "owner";
 
 /// The XDP program: counts, guards, stamps, steers.
 pub const PROGRAM_STEER: &str = "steer";
+/// The same for drivers whose frames lie in several buffers.
+pub const PROGRAM_STEER_FRAGS: &str = "steer_frags";
 /// The sk_reuseport program: which listening socket gets a connection.
 pub const PROGRAM_SELECT: &str = "select";
 /// The tc program on the way out: matches replies with requests.

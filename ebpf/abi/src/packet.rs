@@ -206,7 +206,8 @@ impl Segment {
     #[inline(always)]
     pub fn is_partial(&self) -> bool {
         // Both forms of an IPv4 address in its mapped form add 0xffff, which is nothing in this arithmetic.
-        let sum = self.source.sum() + self.destination.sum() + u64::from(PROTOCOL_TCP) + u64::from(self.tcp_length);
+        let sum =
+            self.source.sum() + self.destination.sum() + u64::from(PROTOCOL_TCP) + u64::from(self.tcp_length);
         fold(sum) == self.checksum
     }
 

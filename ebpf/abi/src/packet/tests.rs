@@ -133,7 +133,11 @@ fn ipv6_with_extension_headers() {
     }
     let frame = |chain: &[(u8, Vec<u8>)]| parsed(&ethernet(&[], TYPE_IPV6, &v6(chain, &tcp)));
     assert_eq!(frame(&vec![(60, options(8)); 6]), Frame::Other, "more headers than are followed");
-    assert_eq!(frame(&[(43, [&[0, 0, 0, 1][..], &[0; 4]].concat())]), Frame::Other, "not the last destination");
+    assert_eq!(
+        frame(&[(43, [&[0, 0, 0, 1][..], &[0; 4]].concat())]),
+        Frame::Other,
+        "not the last destination"
+    );
     assert_eq!(frame(&[(44, [&[0, 0, 0, 1][..], &[0; 4]].concat())]), Frame::Fragment);
     assert_eq!(frame(&[(44, [&[0, 0, 1, 0][..], &[0; 4]].concat())]), Frame::Fragment);
     assert_eq!(frame(&[(50, vec![0; 8])]), Frame::Other, "encrypted");
@@ -146,7 +150,11 @@ fn fragments_are_known() {
         let mut packet = v4(0, &tcp);
         packet[6] = flags;
         packet[7] |= offset;
-        assert_eq!(parsed(&ethernet(&[], TYPE_IPV4, &packet)) == Frame::Fragment, expected, "{flags:x} {offset}");
+        assert_eq!(
+            parsed(&ethernet(&[], TYPE_IPV4, &packet)) == Frame::Fragment,
+            expected,
+            "{flags:x} {offset}"
+        );
     }
 }
 

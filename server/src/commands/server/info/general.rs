@@ -112,6 +112,13 @@ pub fn boxcar(server: &Server, text: &mut String) {
     }
 }
 
+/// The kernel-side programs.
+pub fn ebpf(server: &Server, text: &mut String) {
+    if let Some(wire) = server.wire.get() {
+        wire.info(text);
+    }
+}
+
 /// Connections.
 pub fn clients(server: &Server, text: &mut String) {
     let clients = server.clients.all();
