@@ -7,6 +7,7 @@
 mod bench;
 mod ebpf;
 mod fuzz;
+mod latency;
 mod machine;
 mod run;
 mod setup;
@@ -37,6 +38,8 @@ enum Subcommand {
     Bench(bench::Arguments),
     /// Build the kernel-side programs, installing what that needs
     Ebpf,
+    /// Draw the latency that a running server measures on the wire, live
+    Latency(latency::Arguments),
     /// Check the rules of the code base that no compiler checks
     Tidy,
     /// Run the fuzz targets of tests/fuzz
@@ -52,6 +55,7 @@ impl Subcommand {
             Self::Test(arguments) => test::run(&arguments),
             Self::Bench(arguments) => bench::run(&arguments),
             Self::Ebpf => ebpf::run_subcommand(),
+            Self::Latency(arguments) => latency::run(&arguments),
             Self::Tidy => tidy::run(),
             Self::Fuzz(arguments) => fuzz::run(&arguments),
             Self::Setup => setup::run(),
