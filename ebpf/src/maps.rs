@@ -24,6 +24,10 @@ pub static CPU_THREADS: Array<u32, CPUS_MAX> = Array::new();
 #[btf_map(name = "cpus")]
 pub static CPUS: CpuMap<1> = CpuMap::new();
 
+/// The same for `steer_frags`: the kernel lets no map of this kind serve both kinds of programs.
+#[btf_map(name = "cpus_frags")]
+pub static CPUS_FRAGS: CpuMap<1> = CpuMap::new();
+
 #[btf_map(name = "listeners")]
 pub static LISTENERS: ReusePortSockArray<{ GROUPS_MAX * THREADS_MAX }> = ReusePortSockArray::new();
 

@@ -1,18 +1,19 @@
 //! XDP: what comes in.
 
 use crate::kernel::this_cpu;
-use crate::maps::{CPUS, SETTINGS, THREAD_CPUS, counters, is_own, is_port};
+use crate::maps::{SETTINGS, THREAD_CPUS, counters, is_own, is_port};
 use crate::view::Packet;
 use crate::{guard, probe};
 use aya_ebpf::bindings::xdp_action::{XDP_DROP, XDP_PASS, XDP_REDIRECT};
+use aya_ebpf::btf_maps::CpuMap;
 use aya_ebpf::programs::XdpContext;
 use boxcar_ebpf_abi::flow::{hash, spread};
 use boxcar_ebpf_abi::layout::{Counters, STEER_CPU, Settings};
 use boxcar_ebpf_abi::packet::{Frame, Segment, parse};
 
-/// The verdict on a frame.
+/// The verdict on a frame; `cpus` is what it is redirected through.
 #[inline(always)]
-pub fn steer(ctx: &XdpContext) -> u32 {
+pub fn steer(ctx: &XdpContext, cpus: &CpuMap<1>) -> u32 {
     let (Some(settings), Some(counters)) = (SETTINGS.get(0), counters()) else { return XDP_PASS };
     counters.frames += 1;
     match parse(&Packet::received(ctx)) {
@@ -22,7 +23,7 @@ pub fn steer(ctx: &XdpContext) -> u32 {
         Frame::Tcp(segment) => {
             if is_port(settings, segment.destination_port) && is_own(&segment.destination) {
                 counters.matched += 1;
-                return own(settings, counters, &segment);
+                return own(settings, counters, &segment, cpus);
             }
             counters.foreign += 1;
         }
@@ -32,7 +33,7 @@ pub fn steer(ctx: &XdpContext) -> u32 {
 
 /// The verdict on a segment for this server.
 #[inline(always)]
-fn own(settings: &Settings, counters: &mut Counters, segment: &Segment) -> u32 {
+fn own(settings: &Settings, counters: &mut Counters, segment: &Segment, cpus: &CpuMap<1>) -> u32 {
     if settings.guard != 0 && guard::drops(settings, counters, segment) {
         return XDP_DROP;
     }
@@ -56,7 +57,7 @@ fn own(settings: &Settings, counters: &mut Counters, segment: &Segment) -> u32 {
         counters.partial_checksum += 1;
         return XDP_PASS;
     }
-    if CPUS.redirect(cpu, u64::from(XDP_PASS)).is_ok() {
+    if cpus.redirect(cpu, u64::from(XDP_PASS)).is_ok() {
         counters.redirected += 1;
         XDP_REDIRECT
     } else {

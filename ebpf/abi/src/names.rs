@@ -10,6 +10,8 @@ pub const THREAD_CPUS: &str = "thread_cpus";
 pub const CPU_THREADS: &str = "cpu_threads";
 /// The CPU map that frames are redirected through.
 pub const CPUS: &str = "cpus";
+/// The same for `steer_frags`.
+pub const CPUS_FRAGS: &str = "cpus_frags";
 /// Listening sockets: `group * THREADS_MAX + thread`.
 pub const LISTENERS: &str = "listeners";
 /// [`Counters`](crate::layout::Counters) of each CPU.

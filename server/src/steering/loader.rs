@@ -81,7 +81,11 @@ impl Loaded {
         let pins = Pins::open(plan.port)?;
         let cpus =
             nr_cpus().map_err(|(_, source)| SteeringError::System { what: "counting CPUs", source })?;
-        let ebpf = EbpfLoader::new().map_max_entries(names::CPUS, cpus.min(CPUS_MAX) as u32).load(OBJECT)?;
+        let most = cpus.min(CPUS_MAX) as u32;
+        let ebpf = EbpfLoader::new()
+            .map_max_entries(names::CPUS, most)
+            .map_max_entries(names::CPUS_FRAGS, most)
+            .load(OBJECT)?;
         let has_tc_links = KernelVersion::current().is_ok_and(|kernel| kernel >= KernelVersion::new(6, 6, 0));
         let no_probe = (!has_tc_links).then_some("it takes Linux 6.6, where tc programs have links");
         let mut loaded = Self { ebpf, settings, own: BTreeSet::new(), attached: Vec::new(), no_probe, pins };
@@ -118,11 +122,13 @@ impl Loaded {
             cpu_threads.set(cpu as u32, thread, 0).map_err(in_map(names::CPU_THREADS))?;
         }
         if self.settings.steering == STEER_CPU {
-            let mut cpus: CpuMap<_> = map(&mut self.ebpf, names::CPUS)?;
-            for &cpu in plan.thread_cpus.iter().flatten() {
-                cpus.set(cpu as u32, CPU_QUEUE, None, 0).map_err(|source| {
-                    SteeringError::Directives(format!("CPU {cpu} cannot be steered to: {source}"))
-                })?;
+            for name in [names::CPUS, names::CPUS_FRAGS] {
+                let mut cpus: CpuMap<_> = map(&mut self.ebpf, name)?;
+                for &cpu in plan.thread_cpus.iter().flatten() {
+                    cpus.set(cpu as u32, CPU_QUEUE, None, 0).map_err(|source| {
+                        SteeringError::Directives(format!("CPU {cpu} cannot be steered to: {source}"))
+                    })?;
+                }
             }
         }
         self.fill_listeners(plan)
@@ -171,9 +177,6 @@ impl Loaded {
                     .map_err(in_program(names::PROGRAM_PROBE_OUT))?;
             }
         }
-        for name in [names::PROGRAM_STEER, names::PROGRAM_STEER_FRAGS] {
-            program::<Xdp>(&mut self.ebpf, name)?.load().map_err(in_program(name))?;
-        }
         let mode = config.choice(rows::XDP_MODE);
         for interface in interfaces {
             let in_driver = self.attach_xdp(&interface, mode)?;
@@ -204,7 +207,11 @@ impl Loaded {
         let mut refusals = Vec::new();
         for &(in_driver, name) in tries {
             let mode = if in_driver { KernelMode::Driver } else { KernelMode::Skb };
-            match program::<Xdp>(&mut self.ebpf, name)?.attach(&interface.name, mode) {
+            let steer = program::<Xdp>(&mut self.ebpf, name)?;
+            if steer.fd().is_err() {
+                steer.load().map_err(in_program(name))?;
+            }
+            match steer.attach(&interface.name, mode) {
                 Ok(_link) => return Ok(in_driver),
                 Err(error) => refusals.push(format!("{}: {}", mode_name(in_driver), described(&error))),
             }
