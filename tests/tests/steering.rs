@@ -4,7 +4,7 @@
 
 use boxcar_ebpf_abi::flow::{hash, spread};
 use boxcar_ebpf_abi::layout::Address;
-use boxcar_tests::network::{INTERFACE, Network, SERVER, WireServer, succeed};
+use boxcar_tests::network::{INTERFACE, Network, WireServer, succeed};
 use boxcar_tests::server::free_port;
 use boxcar_tests::{Client, Value, programs};
 use rand::rngs::StdRng;

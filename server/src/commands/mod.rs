@@ -12,6 +12,7 @@ pub mod error;
 pub mod events;
 pub mod help;
 pub mod keys;
+pub mod news;
 pub mod reclaim;
 pub mod row;
 pub mod server_state;
@@ -26,7 +27,9 @@ pub mod bitmap;
 pub mod connection;
 pub mod generic;
 pub mod hyperloglog;
+pub mod pubsub;
 pub mod server;
+pub mod stream;
 pub mod string;
 pub mod transaction;
 
@@ -43,10 +46,12 @@ pub const FAMILIES: &[&[&[Command]]] = &[
     string::COMMANDS,
     bitmap::COMMANDS,
     hyperloglog::COMMANDS,
+    stream::COMMANDS,
     generic::COMMANDS,
     connection::COMMANDS,
     server::COMMANDS,
     &[transaction::COMMANDS],
+    pubsub::COMMANDS,
 ];
 
 /// INFO's sections that this room knows, in Redis's order.
