@@ -5,7 +5,9 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod ebpf;
 mod fuzz;
+mod latency;
 mod machine;
 mod run;
 mod setup;
@@ -34,6 +36,10 @@ enum Subcommand {
     Test(test::Arguments),
     /// Measure: `bench quick` compares Boxcar with its peers on this machine
     Bench(bench::Arguments),
+    /// Build the kernel-side programs, installing what that needs
+    Ebpf,
+    /// Draw the latency that a running server measures on the wire, live
+    Latency(latency::Arguments),
     /// Check the rules of the code base that no compiler checks
     Tidy,
     /// Run the fuzz targets of tests/fuzz
@@ -48,6 +54,8 @@ impl Subcommand {
             Self::Run(arguments) => run::run(&arguments),
             Self::Test(arguments) => test::run(&arguments),
             Self::Bench(arguments) => bench::run(&arguments),
+            Self::Ebpf => ebpf::run_subcommand(),
+            Self::Latency(arguments) => latency::run(&arguments),
             Self::Tidy => tidy::run(),
             Self::Fuzz(arguments) => fuzz::run(&arguments),
             Self::Setup => setup::run(),

@@ -19,6 +19,7 @@ pub mod row;
 pub mod server_state;
 pub mod table;
 pub mod watch;
+pub mod wire;
 
 #[cfg(test)]
 pub(crate) mod testing;
