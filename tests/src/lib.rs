@@ -7,6 +7,7 @@
 pub mod client;
 pub mod history;
 pub mod matrix;
+pub mod oracle;
 pub mod programs;
 pub mod server;
 pub mod transcript;

@@ -7,6 +7,7 @@
 mod bench;
 mod fuzz;
 mod machine;
+mod oracle;
 mod run;
 mod setup;
 mod test;
@@ -38,6 +39,8 @@ enum Subcommand {
     Tidy,
     /// Run the fuzz targets of tests/fuzz
     Fuzz(fuzz::Arguments),
+    /// Play random command sequences to Boxcar and to a real server and compare the replies
+    Oracle(oracle::Arguments),
     /// Install what `run` and `test` need and this machine lacks
     Setup,
 }
@@ -50,6 +53,7 @@ impl Subcommand {
             Self::Bench(arguments) => bench::run(&arguments),
             Self::Tidy => tidy::run(),
             Self::Fuzz(arguments) => fuzz::run(&arguments),
+            Self::Oracle(arguments) => oracle::run(&arguments),
             Self::Setup => setup::run(),
         }
     }

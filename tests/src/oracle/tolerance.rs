@@ -1,0 +1,252 @@
+//! What may differ between two servers, each row with its reason. Whatever no row covers must be the same bytes.
+
+use crate::value::Value;
+
+/// How two replies may differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rule {
+    /// The elements in any order.
+    Unordered,
+    /// The same where a sequence may have made hash tables, whose order is nobody's business.
+    UnorderedIfLong,
+    /// The pairs of a map, or of a flat array, in any order; only where a sequence may have made hash tables.
+    UnorderedPairsIfLong,
+    /// Integers that differ by at most so much.
+    Within(i64),
+    /// Anything of the same kind: both integers, both errors, both arrays.
+    Kind,
+    /// Errors, whatever they say.
+    BothErrors,
+    /// A cursor and elements: compared, in any order, when both walks have ended.
+    Walk,
+    /// Anything at all.
+    Anything,
+}
+
+/// Why they may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// Redis promises no more.
+    Contract(&'static str),
+    /// The row of server/DIFFERENCES.md that begins with this cell.
+    Intended(&'static str),
+    /// Versions of Redis differ among themselves; Boxcar does as 7.2 and its successors do.
+    Version(&'static str),
+}
+
+/// The versions of the real server that a row is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Peers {
+    /// Every one.
+    All,
+    /// Those before.
+    Before(u32, u32),
+    /// This one and those after.
+    From(u32, u32),
+}
+
+/// A row. A command's name may begin with a star.
+#[derive(Debug)]
+pub struct Tolerance {
+    command: &'static str,
+    peers: Peers,
+    rule: Rule,
+    /// The reason.
+    pub why: Why,
+}
+
+const fn row(command: &'static str, rule: Rule, why: Why) -> Tolerance {
+    Tolerance { command, peers: Peers::All, rule, why }
+}
+
+const fn version(command: &'static str, peers: Peers, rule: Rule, why: &'static str) -> Tolerance {
+    Tolerance { command, peers, rule, why: Why::Version(why) }
+}
+
+const UNORDERED: Why = Why::Contract("the order is not defined");
+const RANDOM: Why = Why::Contract("chosen at random");
+const CLOCK: Why = Why::Contract("two servers answer at two times");
+const HELP: Why = Why::Intended("The HELP of containers");
+const OWN: Why = Why::Contract("tells of the server itself, or of the connection");
+
+/// The table.
+pub const TOLERANCES: &[Tolerance] = &[
+    row("keys", Rule::Unordered, UNORDERED),
+    row("scan", Rule::Walk, UNORDERED),
+    row("sscan", Rule::Walk, UNORDERED),
+    row("hscan", Rule::Walk, UNORDERED),
+    row("zscan", Rule::Walk, UNORDERED),
+    row("smembers", Rule::UnorderedIfLong, UNORDERED),
+    row("sinter", Rule::UnorderedIfLong, UNORDERED),
+    row("sunion", Rule::Unordered, UNORDERED),
+    row("sdiff", Rule::Unordered, UNORDERED),
+    row("hkeys", Rule::UnorderedIfLong, UNORDERED),
+    row("hvals", Rule::UnorderedIfLong, UNORDERED),
+    row("hgetall", Rule::UnorderedPairsIfLong, UNORDERED),
+    row("randomkey", Rule::Kind, RANDOM),
+    row("ttl", Rule::Within(5), CLOCK),
+    row("pttl", Rule::Within(5000), CLOCK),
+    row("expiretime", Rule::Within(5), CLOCK),
+    row("pexpiretime", Rule::Within(5000), CLOCK),
+    row("time", Rule::Kind, CLOCK),
+    row("lastsave", Rule::Kind, CLOCK),
+    row("object|idletime", Rule::Within(5), CLOCK),
+    row("object|idletime", Rule::Kind, Why::Intended("OBJECT REFCOUNT and IDLETIME of small integers")),
+    row("*|help", Rule::Kind, HELP),
+    row("info", Rule::Kind, OWN),
+    row("client|id", Rule::Kind, OWN),
+    row("client|info", Rule::Kind, OWN),
+    row("client|list", Rule::Kind, OWN),
+    row("hello", Rule::Kind, OWN),
+    row("role", Rule::Kind, OWN),
+    row("lolwut", Rule::Kind, OWN),
+    row("memory|usage", Rule::Kind, OWN),
+    row("memory|stats", Rule::Kind, OWN),
+    row("memory|doctor", Rule::Kind, OWN),
+    row("memory|malloc-stats", Rule::Kind, OWN),
+    row("slowlog|get", Rule::Kind, OWN),
+    row("slowlog|len", Rule::Kind, OWN),
+    row("latency|doctor", Rule::Kind, OWN),
+    row("latency|histogram", Rule::Kind, OWN),
+    row("latency|latest", Rule::Kind, OWN),
+    row("command", Rule::Kind, OWN),
+    row("command|count", Rule::Kind, OWN),
+    row("command|list", Rule::Kind, OWN),
+    row("command|docs", Rule::Kind, Why::Intended("COMMAND DOCS")),
+    row("object|refcount", Rule::Kind, Why::Intended("OBJECT REFCOUNT and IDLETIME of small integers")),
+    version("object|encoding", Peers::Before(7, 2), Rule::Kind, "listpacks for sets came with 7.2"),
+    version("smembers", Peers::Before(7, 2), Rule::Unordered, "listpacks for sets came with 7.2"),
+    version("sinter", Peers::Before(7, 2), Rule::Unordered, "listpacks for sets came with 7.2"),
+];
+
+/// Who is compared with, and what was played.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting {
+    /// The real server's major and minor version.
+    pub version: (u32, u32),
+    /// Whether values may have outgrown the compact encodings.
+    pub long: bool,
+}
+
+/// Whether the replies to a command are the same, or differ as a row of the table allows. `names` are the command's
+/// full name and that of its container.
+#[must_use]
+pub fn same(names: &[&str], setting: Setting, peer: &Value, boxcar: &Value) -> bool {
+    if peer == boxcar {
+        return true;
+    }
+    let applies = |row: &&Tolerance| {
+        let for_peer = match row.peers {
+            Peers::All => true,
+            Peers::Before(major, minor) => setting.version < (major, minor),
+            Peers::From(major, minor) => setting.version >= (major, minor),
+        };
+        let for_command = match row.command.strip_prefix('*') {
+            Some(end) => names.iter().any(|name| name.ends_with(end)),
+            None => names.contains(&row.command),
+        };
+        for_peer && for_command
+    };
+    TOLERANCES.iter().filter(applies).any(|row| allows(row.rule, setting, peer, boxcar))
+}
+
+fn allows(rule: Rule, setting: Setting, peer: &Value, boxcar: &Value) -> bool {
+    match rule {
+        Rule::UnorderedIfLong | Rule::UnorderedPairsIfLong if !setting.long => false,
+        Rule::Unordered | Rule::UnorderedIfLong => match (peer, boxcar) {
+            (Value::Array(a), Value::Array(b)) | (Value::Set(a), Value::Set(b)) => sorted(a) == sorted(b),
+            _ => false,
+        },
+        Rule::UnorderedPairsIfLong => match (peer, boxcar) {
+            (Value::Map(a), Value::Map(b)) => sorted_pairs(a) == sorted_pairs(b),
+            (Value::Array(a), Value::Array(b)) => {
+                let flat = |list: &[Value]| {
+                    sorted_pairs(
+                        &list
+                            .chunks(2)
+                            .filter_map(|p| Some((p.first()?.clone(), p.get(1)?.clone())))
+                            .collect::<Vec<_>>(),
+                    )
+                };
+                a.len() == b.len() && flat(a) == flat(b)
+            }
+            _ => false,
+        },
+        Rule::Within(most) => match (peer, boxcar) {
+            (Value::Integer(a), Value::Integer(b)) => {
+                *a >= 0 && *b >= 0 && a.abs_diff(*b) <= most.unsigned_abs()
+            }
+            _ => false,
+        },
+        Rule::Kind => {
+            !peer.is_error()
+                && !boxcar.is_error()
+                && std::mem::discriminant(peer) == std::mem::discriminant(boxcar)
+        }
+        Rule::BothErrors => peer.is_error() && boxcar.is_error(),
+        Rule::Walk => match (peer, boxcar) {
+            (Value::Array(a), Value::Array(b)) if a.len() == 2 && b.len() == 2 => {
+                let ended = |walk: &[Value]| walk[0].to_text() == "0";
+                !ended(a) || !ended(b) || sorted(a[1].elements()) == sorted(b[1].elements())
+            }
+            _ => false,
+        },
+        Rule::Anything => true,
+    }
+}
+
+fn sorted(values: &[Value]) -> Vec<String> {
+    let mut texts: Vec<String> = values.iter().map(ToString::to_string).collect();
+    texts.sort();
+    texts
+}
+
+fn sorted_pairs(pairs: &[(Value, Value)]) -> Vec<String> {
+    let mut texts: Vec<String> = pairs.iter().map(|(key, value)| format!("{key} {value}")).collect();
+    texts.sort();
+    texts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_intended_difference_is_written_down() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../server/DIFFERENCES.md");
+        let text = std::fs::read_to_string(path).expect("the list of differences");
+        for row in TOLERANCES {
+            if let Why::Intended(what) = row.why {
+                assert!(
+                    text.contains(&format!("\n| {what} |")),
+                    "no row of server/DIFFERENCES.md begins with {what:?}"
+                );
+            }
+        }
+    }
+
+    fn setting(long: bool) -> Setting {
+        Setting { version: (8, 0), long }
+    }
+
+    fn list(texts: &[&str]) -> Value {
+        Value::Array(texts.iter().map(Value::bulk).collect())
+    }
+
+    #[test]
+    fn only_what_a_row_allows_is_the_same() {
+        let (a, b) = (list(&["x", "y"]), list(&["y", "x"]));
+        assert!(same(&["keys"], setting(false), &a, &b));
+        assert!(!same(&["mget"], setting(true), &a, &b));
+        assert!(!same(&["smembers"], setting(false), &a, &b) && same(&["smembers"], setting(true), &a, &b));
+        assert!(!same(&["keys"], setting(true), &a, &list(&["x", "x"])));
+    }
+
+    #[test]
+    fn times_may_be_a_little_apart() {
+        let integer = Value::Integer;
+        assert!(same(&["ttl"], setting(false), &integer(100), &integer(99)));
+        assert!(!same(&["ttl"], setting(false), &integer(-1), &integer(1)));
+        assert!(!same(&["ttl"], setting(false), &integer(100), &integer(90)));
+    }
+}
