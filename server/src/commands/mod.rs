@@ -9,6 +9,7 @@ pub mod args;
 pub mod call;
 pub mod context;
 pub mod error;
+pub mod events;
 pub mod help;
 pub mod keys;
 pub mod reclaim;
@@ -20,8 +21,10 @@ pub mod watch;
 #[cfg(test)]
 pub(crate) mod testing;
 
+pub mod bitmap;
 pub mod connection;
 pub mod generic;
+pub mod hyperloglog;
 pub mod server;
 pub mod string;
 pub mod transaction;
@@ -35,8 +38,15 @@ pub use server_state::Server;
 pub use table::{Entry, Table};
 
 /// The families, in the order of COMMAND's output.
-pub const FAMILIES: &[&[&[Command]]] =
-    &[string::COMMANDS, generic::COMMANDS, connection::COMMANDS, server::COMMANDS, &[transaction::COMMANDS]];
+pub const FAMILIES: &[&[&[Command]]] = &[
+    string::COMMANDS,
+    bitmap::COMMANDS,
+    hyperloglog::COMMANDS,
+    generic::COMMANDS,
+    connection::COMMANDS,
+    server::COMMANDS,
+    &[transaction::COMMANDS],
+];
 
 /// INFO's sections that this room knows, in Redis's order.
 pub const INFO_SECTIONS: &[server_state::InfoSection] = server::info::SECTIONS;

@@ -107,6 +107,10 @@ bitflags::bitflags! {
         const DANGEROUS = 1 << 5;
         /// `@admin`
         const ADMIN = 1 << 6;
+        /// `@bitmap`
+        const BITMAP = 1 << 7;
+        /// `@hyperloglog`
+        const HYPERLOGLOG = 1 << 8;
     }
 }
 
@@ -115,6 +119,10 @@ bitflags::bitflags! {
 pub enum Group {
     /// Strings.
     String,
+    /// Strings as arrays of bits.
+    Bitmap,
+    /// Strings as sketches of sets.
+    Hyperloglog,
     /// Keys of any type.
     Generic,
     /// The connection itself.
@@ -130,6 +138,8 @@ impl Group {
     pub fn name(self) -> &'static str {
         match self {
             Self::String => "string",
+            Self::Bitmap => "bitmap",
+            Self::Hyperloglog => "hyperloglog",
             Self::Generic => "generic",
             Self::Connection => "connection",
             Self::Server => "server",

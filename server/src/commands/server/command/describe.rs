@@ -164,6 +164,8 @@ pub fn categories(entry: &Entry) -> impl Iterator<Item = &'static str> + use<> {
         ("read", flags.contains(Flags::READONLY) && !has(Categories::SCRIPTING)),
         ("write", flags.contains(Flags::WRITE)),
         ("string", has(Categories::STRING)),
+        ("bitmap", has(Categories::BITMAP)),
+        ("hyperloglog", has(Categories::HYPERLOGLOG)),
         ("pubsub", flags.contains(Flags::PUBSUB)),
         ("admin", admin || has(Categories::ADMIN)),
         ("fast", flags.contains(Flags::FAST)),
