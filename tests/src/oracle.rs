@@ -5,14 +5,16 @@
 //! - [`pools`]: the values that arguments are drawn from, and the hints where the documentation does not say enough.
 //! - [`generate`]: sequences, each from a seed.
 //! - [`tolerance`]: the table of what may differ, each row with its reason.
-//! - [`play`]: one sequence to both servers, reply by reply.
+//! - [`pair`]: the two servers. [`play`]: one sequence to both, reply by reply. [`failure`]: what differed.
 //! - [`digest`]: the reads that compare what a sequence has left behind.
 //! - [`shrink`]: a short sequence that still fails, as a transcript.
 //! - [`campaign`]: many sequences, progress, and the check that every command was hit.
 
 pub mod campaign;
 pub mod digest;
+pub mod failure;
 pub mod generate;
+pub mod pair;
 pub mod play;
 pub mod pools;
 pub mod rows;

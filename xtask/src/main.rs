@@ -8,6 +8,7 @@ mod bench;
 mod fuzz;
 mod machine;
 mod oracle;
+mod reference;
 mod run;
 mod setup;
 mod test;
@@ -41,6 +42,8 @@ enum Subcommand {
     Fuzz(fuzz::Arguments),
     /// Play random command sequences to Boxcar and to a real server and compare the replies
     Oracle(oracle::Arguments),
+    /// Write the reference page of the commands from the register
+    Reference,
     /// Install what `run` and `test` need and this machine lacks
     Setup,
 }
@@ -54,6 +57,7 @@ impl Subcommand {
             Self::Tidy => tidy::run(),
             Self::Fuzz(arguments) => fuzz::run(&arguments),
             Self::Oracle(arguments) => oracle::run(&arguments),
+            Self::Reference => reference::run(),
             Self::Setup => setup::run(),
         }
     }

@@ -57,7 +57,7 @@ pub fn subcommand_syntax(args: Args<'_>) -> Error {
 }
 
 /// The name and the arguments as people write them: `KILL <id> [TYPE (NORMAL|PUBSUB)]`.
-fn syntax(command: &Command) -> String {
+pub(super) fn syntax(command: &Command) -> String {
     let mut text = command.name.to_ascii_uppercase();
     for argument in command.arguments {
         text.push(' ');

@@ -13,6 +13,7 @@ pub mod events;
 pub mod help;
 pub mod keys;
 pub mod reclaim;
+pub mod reference;
 pub mod row;
 pub mod server_state;
 pub mod table;

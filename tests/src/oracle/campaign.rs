@@ -1,7 +1,9 @@
 //! Many sequences: over all configurations of the server, with progress, and with the check that nothing was left out.
 
+use super::failure::Failure;
 use super::generate::{Generator, NOT_PLAYED};
-use super::play::{Failure, Hits, Pair, Side, play};
+use super::pair::{Pair, Side};
+use super::play::{Hits, play};
 use super::rows::{Row, Rows};
 use super::shrink::{shrink, transcript};
 use crate::matrix::{Configuration, MATRIX};
@@ -138,9 +140,6 @@ fn skip(row: &Row, peer: &Rows) -> Option<&'static str> {
     }
     if row.container {
         return Some("only its subcommands answer");
-    }
-    if row.flags.contains("blocking") {
-        return Some("waits for another client");
     }
     let container = row.name.split('|').next();
     NOT_PLAYED

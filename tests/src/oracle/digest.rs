@@ -2,7 +2,8 @@
 //! them shrinks like any other.
 
 use super::generate::Step;
-use super::play::{Pair, READER, Side};
+use super::pair::{Pair, Side};
+use super::play::READER;
 use super::pools::DATABASES;
 use crate::client::encode;
 use crate::value::Value;

@@ -1,158 +1,34 @@
 //! One sequence, played to both servers, reply by reply.
+//!
+//! Clients take turns: nobody sends before everything that can come has come. Whether a blocking command waits is not
+//! guessed from the time that passes but read from INFO, and whether all messages of a subscriber have come is known
+//! from the reply to a PING sent behind them. The real server leads; Boxcar, whose threads tell each other, has a while
+//! to follow.
 
 use super::digest;
+use super::failure::{Came, Failure, Problem, Received};
 use super::generate::{CLIENTS, Form, Sequence, Step};
+use super::pair::Pair;
 use super::rows::Rows;
 use super::tolerance::{Setting, same};
 use crate::client::{Client, ReadError, encode};
-use crate::matrix::Configuration;
-use crate::server::{Options, Server};
-use crate::value::Value;
+use crate::value::{Value, quoted};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 /// How long a reply may take before it counts as a hang.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How long Boxcar may take to do in another thread what the real server has done.
+const A_WHILE: Duration = Duration::from_secs(5);
 /// How long what expires in one millisecond is waited for.
 const PAUSE: Duration = Duration::from_millis(4);
+/// How long one looks whether something has come.
+const GLANCE: Duration = Duration::from_millis(1);
 /// The client that reads what a sequence has left behind.
 pub const READER: u8 = CLIENTS;
-
-/// A running server and a connection of the harness's own.
-pub struct Side {
-    /// The server.
-    pub server: Server,
-    /// For what is no part of a sequence.
-    pub control: Client,
-}
-
-impl Side {
-    /// Connects to a server, and stops what would make it change by itself.
-    ///
-    /// # Panics
-    /// When it is not there, or has DEBUG disabled.
-    #[must_use]
-    pub fn new(server: Server) -> Self {
-        let mut control = server.client();
-        let reply = control.call(["DEBUG", "SET-ACTIVE-EXPIRE", "0"]);
-        assert!(!reply.is_error(), "{reply}");
-        Self { server, control }
-    }
-}
-
-/// The two servers that are compared.
-pub struct Pair {
-    program: PathBuf,
-    configuration: Configuration,
-    /// The real one.
-    pub peer: Side,
-    /// The one under test.
-    pub boxcar: Side,
-    /// The real one's major and minor version.
-    pub version: (u32, u32),
-}
-
-impl Pair {
-    /// Starts both.
-    ///
-    /// # Panics
-    /// When one of them does not start.
-    #[must_use]
-    pub fn start(program: &Path, configuration: Configuration) -> Self {
-        const DEBUG: [&str; 2] = ["--enable-debug-command", "yes"];
-        let peer = Side::new(Options::program(program).flags(DEBUG).start());
-        let boxcar = Side::new(Options::boxcar(configuration).flags(DEBUG).start());
-        let text = peer.server.info("redis_version");
-        let mut numbers = text.split('.').map(|part| part.parse().unwrap_or(0));
-        let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
-        Self { program: program.to_owned(), configuration, peer, boxcar, version }
-    }
-
-    /// Starts both anew, after one has crashed or hangs.
-    pub fn restart(&mut self) {
-        *self = Self::start(&self.program, self.configuration);
-    }
-}
-
-/// What a client receives.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Came {
-    /// A reply, and its bytes.
-    Reply(Value, Vec<u8>),
-    /// The end of the connection.
-    Closed,
-}
-
-impl std::fmt::Display for Came {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Reply(value, _) => value.fmt(f),
-            Self::Closed => f.write_str("closed"),
-        }
-    }
-}
-
-/// What went wrong.
-#[derive(Debug, Clone)]
-pub enum Problem {
-    /// They answer differently.
-    Different {
-        /// The real server.
-        peer: Came,
-        /// The one under test.
-        boxcar: Came,
-    },
-    /// One of them does not answer at all.
-    Broken(String),
-}
-
-/// A sequence that failed.
-#[derive(Debug, Clone)]
-pub struct Failure {
-    /// What was played, up to the failed step.
-    pub steps: Vec<Step>,
-    /// The real server's replies, the failed step's included where there is one.
-    pub replies: Vec<Came>,
-    /// The full name of the command that failed.
-    pub command: String,
-    /// What happened there.
-    pub problem: Problem,
-}
-
-impl Failure {
-    /// Whether a server has crashed or hangs.
-    #[must_use]
-    pub fn is_broken(&self) -> bool {
-        matches!(self.problem, Problem::Broken(_))
-    }
-
-    /// Whether it is the same failure for somebody who makes a sequence shorter: at the same command, or again the end of a
-    /// server.
-    #[must_use]
-    pub fn is_like(&self, other: &Self) -> bool {
-        self.is_broken() == other.is_broken() && (self.is_broken() || self.command == other.command)
-    }
-
-    /// What tells one failure from another: the command and the kinds of the two replies.
-    #[must_use]
-    pub fn signature(&self) -> String {
-        let kind = |came: &Came| match came {
-            Came::Reply(Value::Error(text), _) => String::from_utf8_lossy(text).chars().take(24).collect(),
-            Came::Reply(value, _) => format!("{:?}", std::mem::discriminant(value)),
-            Came::Closed => "closed".to_owned(),
-        };
-        match &self.problem {
-            Problem::Different { peer, boxcar } => {
-                format!("{} {} {}", self.command, kind(peer), kind(boxcar))
-            }
-            Problem::Broken(what) => {
-                let place = what.lines().find(|line| line.contains("panicked at"));
-                place.or(what.lines().next()).unwrap_or_default().to_owned()
-            }
-        }
-    }
-}
+/// What the PING behind messages says.
+const FENCE: &[u8] = b"-- no more messages --";
 
 /// How often each command has answered with something else than an error.
 pub type Hits = BTreeMap<String, u64>;
@@ -168,25 +44,37 @@ pub fn play(
     to_the_end: bool,
     hits: &mut Hits,
 ) -> Result<(), Box<Failure>> {
-    let setting = Setting { version: pair.version, long: sequence.long };
     let mut player = Player {
+        setting: Setting { version: pair.version, long: sequence.long, nul: false },
         pair,
         rows,
-        setting,
         protocol: sequence.protocol,
         clients: BTreeMap::new(),
-        queued: BTreeMap::new(),
         steps: Vec::new(),
-        replies: Vec::new(),
+        received: Vec::new(),
         hits,
     };
     player.flush()?;
-    player.all(&sequence.steps)?;
-    if to_the_end {
+    let whole = player.all(&sequence.steps)?;
+    player.clients.clear();
+    if to_the_end && whole {
         let reads = digest::reads(player.pair).map_err(|what| player.broken(what))?;
         player.all(&reads)?;
     }
     Ok(())
+}
+
+/// A client: its connections to both servers, and what is known of its state from the real server's replies.
+struct Connection {
+    peer: Client,
+    boxcar: Client,
+    /// Between MULTI and EXEC: the commands queued, with whether they hold a NUL byte.
+    queued: Option<Vec<(String, bool)>>,
+    /// The blocking command it waits in.
+    waiting: Option<String>,
+    subscribed: bool,
+    /// Messages that came before a reply, from the real server and from Boxcar.
+    messages: (Vec<Came>, Vec<Came>),
 }
 
 struct Player<'a> {
@@ -194,115 +82,287 @@ struct Player<'a> {
     rows: &'a Rows,
     setting: Setting,
     protocol: u8,
-    /// Each client's connections to the real server and to the one under test.
-    clients: BTreeMap<u8, (Client, Client)>,
-    /// The names of the commands that each client's transaction holds.
-    queued: BTreeMap<u8, Vec<String>>,
+    clients: BTreeMap<u8, Connection>,
     steps: Vec<Step>,
-    replies: Vec<Came>,
+    received: Vec<Received>,
     hits: &'a mut Hits,
 }
 
 impl Player<'_> {
+    /// Empties both servers; nobody of an earlier sequence waits any more.
     fn flush(&mut self) -> Result<(), Box<Failure>> {
-        for (who, from_peer) in [("the real server", true), ("Boxcar", false)] {
-            let side = if from_peer { &mut self.pair.peer } else { &mut self.pair.boxcar };
-            if let Err(error) = side.control.try_call(["FLUSHALL"]) {
-                return Err(self.broken(format!("{who}: FLUSHALL: {error}")));
-            }
+        for is_peer in [true, false] {
+            let (side, who) = self.pair.side(is_peer);
+            let flushed = side.control.try_call(["FLUSHALL"]).map_err(|e| e.to_string()).and_then(|_| {
+                let deadline = Instant::now() + A_WHILE;
+                while side.blocked()? > 0 {
+                    if Instant::now() > deadline {
+                        return Err("clients that have gone still wait".to_owned());
+                    }
+                    sleep(GLANCE);
+                }
+                Ok(())
+            });
+            flushed.map_err(|error| self.broken(format!("{who}: {error}")))?;
         }
         Ok(())
     }
 
-    /// Plays steps, those that are joined together at once.
-    fn all(&mut self, steps: &[Step]) -> Result<(), Box<Failure>> {
+    /// Plays steps, those that are joined together at once. False when it had to stop before the end.
+    fn all(&mut self, steps: &[Step]) -> Result<bool, Box<Failure>> {
         let mut rest = steps;
         while let Some(first) = rest.first() {
             let together =
                 rest[1..].iter().take_while(|step| step.joined && step.client == first.client).count();
             let (group, after) = rest.split_at(1 + together);
-            self.group(group)?;
+            if !self.group(group)? {
+                return Ok(false);
+            }
+            self.settle()?;
             rest = after;
         }
-        Ok(())
+        Ok(true)
     }
 
-    fn group(&mut self, group: &[Step]) -> Result<(), Box<Failure>> {
+    fn group(&mut self, group: &[Step]) -> Result<bool, Box<Failure>> {
         let client = group[0].client;
-        if let Err(what) = self.connect(client).and_then(|()| self.send(client, group)) {
-            self.steps.extend_from_slice(group);
-            return Err(self.broken(what));
+        if self.clients.get(&client).is_some_and(|connection| connection.waiting.is_some()) {
+            return Ok(true);
         }
+        let start = self.steps.len();
+        self.steps.extend_from_slice(group);
+        self.connect(client).and_then(|()| self.send(client, group)).map_err(|what| self.broken(what))?;
         for (at, step) in group.iter().enumerate() {
-            self.steps.push(step.clone());
-            let both = self.receive(client, true).and_then(|peer| {
-                self.replies.push(peer.clone());
-                Ok((peer, self.receive(client, false)?))
-            });
-            let (peer, boxcar) = both.map_err(|what| {
-                // Any of those sent together may be what broke it.
-                self.steps.extend_from_slice(&group[at + 1..]);
-                self.broken(what)
-            })?;
             let command = self.name_of(step);
-            if !self.compare(step, &command, &peer, &boxcar) {
+            self.setting.nul = step.arguments.iter().any(|argument| argument.contains(&0));
+            let in_multi = self.clients.get(&client).is_some_and(|c| c.queued.is_some());
+            if is_subscription(&command) && !in_multi {
+                self.subscription(client, &command, start + at)?;
+                continue;
+            }
+            let may_wait =
+                !in_multi && self.rows.get(&command).is_some_and(|row| row.flags.contains("blocking"));
+            let peer = self.next(client, true, may_wait).map_err(|what| self.broken(what))?;
+            self.received.push(Received { step: start + at, client, came: peer.clone() });
+            let boxcar = self.next(client, false, may_wait).map_err(|what| self.broken(what))?;
+            if !self.compare(client, &command, &peer, &boxcar) {
+                self.steps.truncate(start + at + 1);
                 return Err(self.failure(command, Problem::Different { peer, boxcar }));
             }
-            if peer == Came::Closed {
-                self.clients.remove(&client);
-                self.queued.remove(&client);
-                // What else was sent to the closed connection is lost on both.
-                return Ok(());
+            match peer {
+                Came::Closed => {
+                    // What else was sent to the closed connection is lost on both.
+                    self.clients.remove(&client);
+                    self.steps.truncate(start + at + 1);
+                    return Ok(true);
+                }
+                Came::Nothing => {
+                    if let Some(connection) = self.clients.get_mut(&client) {
+                        connection.waiting = Some(command);
+                    }
+                    // Only a shortened sequence may have sent more behind it, whose replies would come any time.
+                    return Ok(at + 1 == group.len());
+                }
+                Came::Reply(..) => {}
             }
         }
         if group.iter().any(|step| step.pause) {
-            std::thread::sleep(PAUSE);
+            sleep(PAUSE);
         }
-        Ok(())
+        Ok(true)
     }
 
     fn connect(&mut self, client: u8) -> Result<(), String> {
         if self.clients.contains_key(&client) {
             return Ok(());
         }
-        let open = |side: &Side| -> Result<Client, String> {
-            let mut client = side.server.try_client().map_err(|e| format!("cannot connect: {e}"))?;
-            if self.protocol == 3 {
-                client.try_call(["HELLO", "3"]).map_err(|e| format!("HELLO: {e}"))?;
+        let protocol = self.protocol;
+        let mut open = |is_peer: bool| -> Result<Client, String> {
+            let (side, who) = self.pair.side(is_peer);
+            let mut client = side.server.try_client().map_err(|e| format!("{who}: cannot connect: {e}"))?;
+            if protocol == 3 {
+                client.try_call(["HELLO", "3"]).map_err(|e| format!("{who}: HELLO: {e}"))?;
             }
             Ok(client)
         };
-        let peer = open(&self.pair.peer).map_err(|e| format!("the real server: {e}"))?;
-        let boxcar = open(&self.pair.boxcar).map_err(|e| format!("Boxcar: {e}"))?;
-        self.clients.insert(client, (peer, boxcar));
+        let (peer, boxcar) = (open(true)?, open(false)?);
+        let messages = (Vec::new(), Vec::new());
+        let connection =
+            Connection { peer, boxcar, queued: None, waiting: None, subscribed: false, messages };
+        self.clients.insert(client, connection);
         Ok(())
     }
 
     fn send(&mut self, client: u8, group: &[Step]) -> Result<(), String> {
         let mut bytes = Vec::new();
         for step in group {
-            write(&mut bytes, step);
+            match step.form {
+                Form::Multibulk => encode(&mut bytes, &step.arguments),
+                Form::Inline => bytes.extend(line(&step.arguments)),
+            }
         }
-        let Some((peer, boxcar)) = self.clients.get_mut(&client) else { return Ok(()) };
-        peer.send_raw(&bytes).map_err(|e| format!("the real server does not read: {e}"))?;
-        boxcar.send_raw(&bytes).map_err(|e| format!("Boxcar does not read: {e}"))
+        let Some(connection) = self.clients.get_mut(&client) else { return Ok(()) };
+        connection.peer.send_raw(&bytes).map_err(|e| format!("the real server does not read: {e}"))?;
+        connection.boxcar.send_raw(&bytes).map_err(|e| format!("Boxcar does not read: {e}"))
     }
 
-    fn receive(&mut self, client: u8, from_peer: bool) -> Result<Came, String> {
-        let Some((peer, boxcar)) = self.clients.get_mut(&client) else { return Ok(Came::Closed) };
-        let (connection, who) = if from_peer { (peer, "the real server") } else { (boxcar, "Boxcar") };
-        match connection.read_frame(PATIENCE) {
-            Ok((value, frame)) => Ok(Came::Reply(value, frame)),
-            Err(ReadError::Closed) => {
-                let side = if from_peer { &mut self.pair.peer } else { &mut self.pair.boxcar };
-                // A crash closes, too; the process may need a moment to be gone.
-                std::thread::sleep(Duration::from_millis(20));
-                match side.server.is_running() {
-                    true => Ok(Came::Closed),
-                    false => Err(format!("{who} has ended:\n{}", tail(&side.server.log()))),
+    /// The next reply; messages before it are kept. `Nothing` when the server says that the client waits.
+    fn next(&mut self, client: u8, is_peer: bool, may_wait: bool) -> Result<Came, String> {
+        let others = self.clients.values().filter(|connection| connection.waiting.is_some()).count();
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let patience = if may_wait { GLANCE } else { PATIENCE };
+            match self.receive(client, is_peer, patience)? {
+                Some(came) => return Ok(came),
+                None if !may_wait || Instant::now() > deadline => {
+                    return Err(format!("{}: no reply in time", self.pair.side(is_peer).1));
                 }
+                None if self.pair.side(is_peer).0.blocked()? > others => return Ok(Came::Nothing),
+                None => {}
             }
-            Err(error) => Err(format!("{who}: {error}")),
+        }
+    }
+
+    /// What comes within this time and is no message; those are kept.
+    fn receive(&mut self, client: u8, is_peer: bool, patience: Duration) -> Result<Option<Came>, String> {
+        loop {
+            let Some(connection) = self.clients.get_mut(&client) else { return Ok(Some(Came::Closed)) };
+            let (socket, messages) = match is_peer {
+                true => (&mut connection.peer, &mut connection.messages.0),
+                false => (&mut connection.boxcar, &mut connection.messages.1),
+            };
+            match socket.read_frame(patience) {
+                Ok((value @ Value::Push(_), frame)) => messages.push(Came::Reply(value, frame)),
+                Ok((value, frame)) => return Ok(Some(Came::Reply(value, frame))),
+                Err(ReadError::Timeout) => return Ok(None),
+                Err(ReadError::Closed) => {
+                    // A crash closes, too; the process may need a moment to be gone.
+                    sleep(Duration::from_millis(20));
+                    let (side, who) = self.pair.side(is_peer);
+                    return match side.server.is_running() {
+                        true => Ok(Some(Came::Closed)),
+                        false => Err(format!("{who} has ended:\n{}", tail(&side.server.log()))),
+                    };
+                }
+                Err(error) => return Err(format!("{}: {error}", self.pair.side(is_peer).1)),
+            }
+        }
+    }
+
+    /// The replies to SUBSCRIBE and its kin: as many as there are.
+    fn subscription(&mut self, client: u8, command: &str, step: usize) -> Result<(), Box<Failure>> {
+        if let Some(connection) = self.clients.get_mut(&client) {
+            connection.subscribed = true;
+        }
+        let before = self.received.len();
+        self.messages(client, command, step)?;
+        if self.received.len() > before {
+            *self.hits.entry(command.to_owned()).or_default() += 1;
+        }
+        Ok(())
+    }
+
+    /// Compares all messages that have come for a client.
+    fn messages(&mut self, client: u8, command: &str, step: usize) -> Result<(), Box<Failure>> {
+        let Some(connection) = self.clients.get_mut(&client) else { return Ok(()) };
+        let mut bytes = Vec::new();
+        encode(&mut bytes, [b"PING".as_slice(), FENCE]);
+        let sent = connection.peer.send_raw(&bytes).and_then(|()| connection.boxcar.send_raw(&bytes));
+        sent.map_err(|e| self.broken(format!("cannot send: {e}")))?;
+        let peer = self.until_fence(client, true, 0).map_err(|what| self.broken(what))?;
+        let boxcar = self.until_fence(client, false, peer.len()).map_err(|what| self.broken(what))?;
+        for at in 0..peer.len().max(boxcar.len()) {
+            let one = peer.get(at).cloned().unwrap_or(Came::Nothing);
+            let other = boxcar.get(at).cloned().unwrap_or(Came::Nothing);
+            self.received.push(Received { step, client, came: one.clone() });
+            let alike = match (&one, &other) {
+                (Came::Reply(_, a), Came::Reply(_, b)) => a == b,
+                _ => one == other,
+            };
+            if !alike {
+                let problem = Problem::Different { peer: one, boxcar: other };
+                return Err(self.failure(command.to_owned(), problem));
+            }
+        }
+        Ok(())
+    }
+
+    /// All messages before the reply to the PING behind them; after it, too, while there are fewer than `expected`.
+    fn until_fence(&mut self, client: u8, is_peer: bool, expected: usize) -> Result<Vec<Came>, String> {
+        let mut found = Vec::new();
+        let mut passed = false;
+        loop {
+            if let Some(connection) = self.clients.get_mut(&client) {
+                let kept = if is_peer { &mut connection.messages.0 } else { &mut connection.messages.1 };
+                found.append(kept);
+            }
+            if passed && found.len() >= expected {
+                return Ok(found);
+            }
+            let patience = if passed { A_WHILE } else { PATIENCE };
+            match self.receive(client, is_peer, patience)? {
+                Some(Came::Reply(value, _)) if is_fence(&value) => passed = true,
+                Some(Came::Closed) => return Ok([found, vec![Came::Closed]].concat()),
+                Some(came) => found.push(came),
+                None if passed => return Ok(found),
+                None => return Err(format!("{}: no reply to PING in time", self.pair.side(is_peer).1)),
+            }
+        }
+    }
+
+    /// What one client's commands have brought to the others: replies to blocking commands, and messages.
+    fn settle(&mut self) -> Result<(), Box<Failure>> {
+        let step = self.steps.len().saturating_sub(1);
+        self.settle_waiting(step)?;
+        let listening: Vec<u8> = self
+            .clients
+            .iter()
+            .filter(|(_, c)| c.subscribed && c.queued.is_none())
+            .map(|(n, _)| *n)
+            .collect();
+        for client in listening {
+            self.messages(client, "message", step)?;
+        }
+        Ok(())
+    }
+
+    fn settle_waiting(&mut self, step: usize) -> Result<(), Box<Failure>> {
+        let waiting: Vec<u8> =
+            self.clients.iter().filter(|(_, c)| c.waiting.is_some()).map(|(number, _)| *number).collect();
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        let left = self.pair.peer.blocked().map_err(|what| self.broken(what))?;
+        let mut served = waiting.len().saturating_sub(left);
+        for client in waiting.iter().cycle().take(waiting.len() * 1000) {
+            let is_waiting = self.clients.get(client).is_some_and(|c| c.waiting.is_some());
+            if served == 0 || !is_waiting {
+                continue;
+            }
+            let Some(peer) = self.receive(*client, true, GLANCE).map_err(|what| self.broken(what))? else {
+                continue;
+            };
+            served -= 1;
+            self.received.push(Received { step, client: *client, came: peer.clone() });
+            let command = self.clients.get_mut(client).and_then(|c| c.waiting.take()).unwrap_or_default();
+            let boxcar = self.receive(*client, false, A_WHILE).map_err(|what| self.broken(what))?;
+            let boxcar = boxcar.unwrap_or(Came::Nothing);
+            if !self.compare(*client, &command, &peer, &boxcar) {
+                return Err(self.failure(command, Problem::Different { peer, boxcar }));
+            }
+        }
+        let deadline = Instant::now() + A_WHILE;
+        loop {
+            let here = self.pair.boxcar.blocked().map_err(|what| self.broken(what))?;
+            if here == left {
+                return Ok(());
+            }
+            if here < left || Instant::now() > deadline {
+                let command = self.steps.last().map(|step| self.name_of(step)).unwrap_or_default();
+                let what = format!("{left} clients still wait, {here} at Boxcar");
+                return Err(self.failure(command, Problem::Otherwise(what)));
+            }
+            sleep(GLANCE);
         }
     }
 
@@ -310,36 +370,35 @@ impl Player<'_> {
         self.rows.called(&step.arguments).map_or_else(|| step.name(), |row| row.name.clone())
     }
 
-    /// Whether the two are the same as far as the table of tolerances asks for it.
-    fn compare(&mut self, step: &Step, command: &str, peer: &Came, boxcar: &Came) -> bool {
+    /// Whether the two are the same as far as the table of tolerances asks for it. Keeps track of transactions.
+    fn compare(&mut self, client: u8, command: &str, peer: &Came, boxcar: &Came) -> bool {
         let (Came::Reply(peer, peer_bytes), Came::Reply(boxcar, boxcar_bytes)) = (peer, boxcar) else {
             return peer == boxcar;
         };
-        let queue = self.queued.entry(step.client).or_default();
+        let mut executed = Vec::new();
         let is_queued = *peer == Value::Simple(b"QUEUED".to_vec());
-        let executed = match command {
-            "exec" | "discard" | "reset" => std::mem::take(queue),
-            _ => Vec::new(),
-        };
-        if is_queued {
-            queue.push(command.to_owned());
+        if let Some(connection) = self.clients.get_mut(&client) {
+            match (command, &mut connection.queued) {
+                ("exec" | "discard" | "reset", queued) => executed = queued.take().unwrap_or_default(),
+                (_, Some(queue)) if is_queued => queue.push((command.to_owned(), self.setting.nul)),
+                ("multi", queued) if !peer.is_error() => *queued = Some(Vec::new()),
+                _ => {}
+            }
+            connection.subscribed &= command != "reset";
+        }
+        if !is_queued && !peer.is_error() {
+            *self.hits.entry(command.to_owned()).or_default() += 1;
         }
         let (results, others) = match (peer, boxcar) {
             (Value::Array(a), Value::Array(b)) if command == "exec" && a.len() == b.len() => (a, b),
-            _ => {
-                if !is_queued && !peer.is_error() {
-                    *self.hits.entry(command.to_owned()).or_default() += 1;
-                }
-                return peer_bytes == boxcar_bytes || same(&names(command), self.setting, peer, boxcar);
-            }
+            _ => return peer_bytes == boxcar_bytes || same(&names(command), self.setting, peer, boxcar),
         };
-        *self.hits.entry(command.to_owned()).or_default() += 1;
         executed.len() == results.len()
-            && executed.iter().zip(results.iter().zip(others)).all(|(command, (peer, boxcar))| {
+            && executed.iter().zip(results.iter().zip(others)).all(|((command, nul), (peer, boxcar))| {
                 if !peer.is_error() {
                     *self.hits.entry(command.clone()).or_default() += 1;
                 }
-                same(&names(command), self.setting, peer, boxcar)
+                same(&names(command), Setting { nul: *nul, ..self.setting }, peer, boxcar)
             })
     }
 
@@ -349,7 +408,7 @@ impl Player<'_> {
     }
 
     fn failure(&self, command: String, problem: Problem) -> Box<Failure> {
-        Box::new(Failure { steps: self.steps.clone(), replies: self.replies.clone(), command, problem })
+        Box::new(Failure { steps: self.steps.clone(), received: self.received.clone(), command, problem })
     }
 }
 
@@ -358,23 +417,32 @@ fn names(command: &str) -> Vec<&str> {
     std::iter::once(command).chain(command.split_once('|').map(|(container, _)| container)).collect()
 }
 
-/// A step's bytes.
-fn write(out: &mut Vec<u8>, step: &Step) {
-    match step.form {
-        Form::Multibulk => encode(out, &step.arguments),
-        Form::Inline => out.extend(line(&step.arguments)),
+/// Commands that answer once for each channel, or not at all.
+fn is_subscription(command: &str) -> bool {
+    command.ends_with("subscribe")
+}
+
+/// The reply to the PING behind messages: of two kinds in RESP2.
+fn is_fence(value: &Value) -> bool {
+    match value {
+        Value::Bulk(text) => text == FENCE,
+        Value::Array(parts) => {
+            matches!(parts.as_slice(), [Value::Bulk(_), Value::Bulk(text)] if text == FENCE)
+        }
+        _ => false,
     }
 }
 
 /// The words as an inline command.
 #[must_use]
 pub fn line(arguments: &[Vec<u8>]) -> Vec<u8> {
-    let words: Vec<String> = arguments.iter().map(|word| crate::value::quoted(word)).collect();
+    let words: Vec<String> = arguments.iter().map(|word| quoted(word)).collect();
     format!("{}\r\n", words.join(" ")).into_bytes()
 }
 
+/// The end of a log, from the last panic on if there is one.
 fn tail(log: &str) -> &str {
-    let start = log.len().saturating_sub(2000);
-    let start = (start..log.len()).find(|at| log.is_char_boundary(*at)).unwrap_or(0);
-    &log[start..]
+    let start = log.rfind("panicked at").unwrap_or(log.len().saturating_sub(2000));
+    let start = log[..start].rfind('\n').unwrap_or(0);
+    log[start..].trim_start()
 }

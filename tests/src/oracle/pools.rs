@@ -236,13 +236,15 @@ const DISTANCES: &[&[u8]] = &[b"1", b"100", b"200.5", b"1000", b"20000", b"0", b
 const CURSORS: &[&[u8]] = &[b"0", b"0", b"0", b"0", b"abc", b"18446744073709551616"];
 const SCAN_COUNTS: &[&[u8]] = &[b"1000", b"1000", b"1000", b"0", b"-1", b"abc"];
 const DATABASE_NUMBERS: &[&[u8]] = &[b"0", b"0", b"1", b"9", b"15", b"16", b"-1", b"abc", b"", b"4294967296"];
+/// Either at once, or not while the sequence is played.
+const TIMEOUTS: &[&[u8]] = &[b"0", b"0", b"100000", b"-1", b"abc", b"", b"1e400"];
 const CHANNELS: &[&[u8]] = &[b"ch1", b"ch2", b"{t}ch", b""];
 const TYPES: &[&[u8]] =
     &[b"string", b"list", b"set", b"zset", b"hash", b"stream", b"HASH", b"module", b"nosuch"];
 const SORT_PATTERNS: &[&[u8]] = &[b"nosort", b"k*", b"{t}*", b"*", b"#", b"{t}*->f", b"k*->f1", b"x*->", b""];
 const SECTIONS: &[&[u8]] = &[b"server", b"all", b"keyspace", b"default", b"nosuch", b"everything"];
 const DIRECTIVES: &[&[u8]] =
-    &[b"maxmemory", b"timeout", b"hz", b"nosuch", b"max*", b"list-max-listpack-size", b"hash-max-*"];
+    &[b"maxmemory", b"timeout", b"hz", b"nosuch", b"list-max-listpack-size", b"hash-max-*"];
 const PROTOCOLS: &[&[u8]] = &[b"2", b"3", b"3", b"2", b"4", b"1", b"abc", b"0"];
 const NAMES: &[&[u8]] = &[b"name", b"n", b"", b"with blank", b"line\n", b"default"];
 const CATEGORIES: &[&[u8]] = &[b"string", b"keyspace", b"nosuch", b"read", b"STRING", b""];
@@ -297,6 +299,11 @@ pub const HINTS: &[Hint] = &[
     hint("*", "numfields", Pool::Following),
     hint("*", "seconds", Pool::Seconds),
     hint("*", "milliseconds", Pool::Milliseconds),
+    hint("*", "timeout", Pool::Of(TIMEOUTS)),
+    hint("xread*", "milliseconds", Pool::Of(TIMEOUTS)),
+    hint("pfdebug", "subcommand", Pool::Of(&[b"GETREG", b"decode", b"ENCODING", b"TODENSE", b"nosuch"])),
+    hint("publish", "channel", Pool::Of(CHANNELS)),
+    hint("*", "pattern", Pool::Pattern),
     hint("scan", "count", Pool::Of(SCAN_COUNTS)),
     hint("sscan", "count", Pool::Of(SCAN_COUNTS)),
     hint("hscan", "count", Pool::Of(SCAN_COUNTS)),

@@ -1,7 +1,9 @@
 //! From a failed sequence to a short transcript.
 
+use super::failure::{Failure, Problem};
 use super::generate::{Form, Sequence, Step};
-use super::play::{Came, Failure, Hits, Pair, Problem, line, play};
+use super::pair::Pair;
+use super::play::{Hits, line, play};
 use super::rows::Rows;
 use crate::value::quoted;
 
@@ -163,38 +165,30 @@ pub fn transcript(shrunk: &Shrunk, seed: u64) -> String {
         for step in &failure.steps[group.clone()] {
             out.push_str(&sent(step));
         }
-        for index in group.clone() {
-            let speaker = speaker(failure.steps[index].client);
-            let prefix = if speaker.is_empty() { String::new() } else { format!("{speaker}< ") };
-            if let Some(came) = failure.replies.get(index) {
-                out.push_str(&format!("{prefix}{came}\n"));
-            }
+        let last = failure.steps[at].client;
+        for received in failure.received.iter().filter(|received| group.contains(&received.step)) {
+            let prefix = match received.client {
+                client if client == last => String::new(),
+                0 => "a< ".to_owned(),
+                client => format!("{}< ", speaker(client)),
+            };
+            out.push_str(&format!("{prefix}{}\n", received.came));
         }
         if failure.steps[group.clone()].iter().any(|step| step.pause) {
             out.push_str("sleep 4ms\n");
         }
         at = group.end;
     }
-    match &failure.problem {
-        Problem::Different { boxcar, .. } => {
-            let shown = boxcar.to_string().replace('\n', "\n#   ");
-            out.push_str(&format!("# Boxcar: {shown}\n"));
-            if let (Problem::Different { peer: Came::Reply(a, _), boxcar: Came::Reply(b, _) }, true) =
-                (&failure.problem, true)
-                && a.to_string() == b.to_string()
-            {
-                out.push_str(&format!("# The two look alike, but their kinds differ: {a:?} and {b:?}\n"));
-            }
-        }
-        Problem::Broken(what) => {
-            out.push_str(&format!("# {}\n", what.replace('\n', "\n# ")));
-        }
-    }
+    let (who, what) = match &failure.problem {
+        Problem::Different { boxcar, .. } => ("Boxcar: ", boxcar.to_string()),
+        Problem::Otherwise(what) | Problem::Broken(what) => ("", what.clone()),
+    };
+    out.push_str(&format!("# {who}{}\n", what.replace('\n', "\n#   ")));
     out
 }
 
 fn speaker(client: u8) -> &'static str {
-    ["", "b", "c", "d"][usize::from(client)]
+    ["a", "b", "c", "d"][usize::from(client)]
 }
 
 fn sent(step: &Step) -> String {
@@ -218,6 +212,7 @@ fn written(word: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::oracle::failure::{Came, Received};
     use crate::transcript::Script;
     use crate::value::Value;
 
@@ -228,11 +223,12 @@ mod tests {
         let steps = vec![Step::words(0, &["SET", "k", ""]), inline];
         let ok = Came::Reply(Value::ok(), Vec::new());
         let text = Came::Reply(Value::bulk("x\r\n"), Vec::new());
-        let problem = Problem::Different { peer: text.clone(), boxcar: ok.clone() };
-        let failure =
-            Box::new(Failure { steps, replies: vec![ok, text], command: "get".to_owned(), problem });
+        let received = |step, client, came: &Came| Received { step, client, came: came.clone() };
+        let received = vec![received(0, 0, &ok), received(1, 1, &text), received(1, 0, &Came::Nothing)];
+        let problem = Problem::Different { peer: text, boxcar: ok };
+        let failure = Box::new(Failure { steps, received, command: "get".to_owned(), problem });
         let text = transcript(&Shrunk { protocol: 2, failure, again: true }, 7);
         let script = Script::parse(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
-        assert_eq!(script.steps.len(), 4, "{text}");
+        assert_eq!(script.steps.len(), 5, "{text}");
     }
 }
