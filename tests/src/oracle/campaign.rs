@@ -93,9 +93,10 @@ impl Report {
 #[must_use]
 pub fn run(plan: &Plan) -> Report {
     let mut first = Pair::start(&plan.peer, MATRIX[0]);
-    let rows = read_rows(&mut first.boxcar);
+    let mut rows = read_rows(&mut first.boxcar);
     let peer_rows = read_rows(&mut first.peer);
     let version = first.version;
+    rows.keep_until(version);
     drop(first);
     let skipped = |row: &Row| skip(row, &peer_rows).is_some();
     let generator = Generator::new(&rows, &plan.families, &skipped);

@@ -1,5 +1,6 @@
 //! The two servers that are compared.
 
+use super::rows::version_of;
 use crate::client::Client;
 use crate::matrix::Configuration;
 use crate::server::{Options, Server};
@@ -61,9 +62,7 @@ impl Pair {
         const DEBUG: [&str; 2] = ["--enable-debug-command", "yes"];
         let peer = Side::new(Options::program(program).flags(DEBUG).start());
         let boxcar = Side::new(Options::boxcar(configuration).flags(DEBUG).start());
-        let text = peer.server.info("redis_version");
-        let mut numbers = text.split('.').map(|part| part.parse().unwrap_or(0));
-        let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+        let version = version_of(&peer.server.info("redis_version"));
         Self { program: program.to_owned(), configuration, peer, boxcar, version }
     }
 

@@ -43,6 +43,15 @@ pub struct Argument {
     pub multiple_token: bool,
     /// Parts of a block, alternatives of a oneof.
     pub parts: Vec<Argument>,
+    /// The version of Redis that it came with, when later than the command; otherwise 0.0.
+    pub since: (u32, u32),
+}
+
+/// The major and minor version in a text such as `7.0.15`; 0.0 when there is none.
+#[must_use]
+pub fn version_of(text: &str) -> (u32, u32) {
+    let mut numbers = text.split('.').map(|part| part.parse().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
 }
 
 /// All rows of a server, by name.
@@ -72,6 +81,13 @@ impl Rows {
         self.0.values()
     }
 
+    /// Leaves out the arguments that a Redis of this version does not know.
+    pub fn keep_until(&mut self, version: (u32, u32)) {
+        for row in self.0.values_mut() {
+            keep_until(&mut row.arguments, version);
+        }
+    }
+
     /// The row of this full name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Row> {
@@ -86,6 +102,13 @@ impl Rows {
         };
         let name = word(0);
         self.0.get(&format!("{name}|{}", word(1))).or_else(|| self.0.get(&name))
+    }
+}
+
+fn keep_until(arguments: &mut Vec<Argument>, version: (u32, u32)) {
+    arguments.retain(|argument| argument.since <= version);
+    for argument in arguments {
+        keep_until(&mut argument.parts, version);
     }
 }
 
@@ -134,6 +157,7 @@ fn argument_of(doc: &Value) -> Argument {
         optional: has("optional"),
         multiple: has("multiple"),
         multiple_token: has("multiple_token"),
+        since: field(doc, "since").map(|text| version_of(&text.to_text())).unwrap_or_default(),
         parts: field(doc, "arguments").map(arguments_of).unwrap_or_default(),
     }
 }

@@ -127,12 +127,6 @@ pub const TOLERANCES: &[Tolerance] = &[
     row("config|get", Rule::UnorderedPairs, UNORDERED),
     row("acl|cat", Rule::Kind, OWN),
     version(
-        "bitop",
-        Peers::Before(8, 2),
-        Rule::PeerSays("ERR syntax error"),
-        "DIFF, DIFF1, ANDOR and ONE came with 8.2",
-    ),
-    version(
         "bitcount",
         Peers::Before(7, 2),
         Rule::Refused,
