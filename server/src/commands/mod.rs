@@ -12,6 +12,7 @@ pub mod error;
 pub mod events;
 pub mod help;
 pub mod keys;
+pub mod news;
 pub mod reclaim;
 pub mod reference;
 pub mod row;
@@ -26,6 +27,7 @@ pub mod bitmap;
 pub mod connection;
 pub mod generic;
 pub mod hyperloglog;
+pub mod pubsub;
 pub mod server;
 pub mod string;
 pub mod transaction;
@@ -47,6 +49,7 @@ pub const FAMILIES: &[&[&[Command]]] = &[
     connection::COMMANDS,
     server::COMMANDS,
     &[transaction::COMMANDS],
+    pubsub::COMMANDS,
 ];
 
 /// INFO's sections that this room knows, in Redis's order.

@@ -122,8 +122,6 @@ pub const NOT_PLAYED: &[(&str, &str)] = &[
     ("client|unpause", "belongs to CLIENT PAUSE"),
     ("client|reply", "takes away the replies that are compared"),
     ("client|unblock", "needs the number of a connection"),
-    ("client|tracking", "its messages come when they come"),
-    ("client|caching", "belongs to CLIENT TRACKING"),
     ("latency|reset", "the figures are the server's own"),
     ("slowlog|reset", "the figures are the server's own"),
     ("wait", "waits for replicas"),

@@ -72,7 +72,8 @@ struct Connection {
     queued: Option<Vec<(String, bool)>>,
     /// The blocking command it waits in.
     waiting: Option<String>,
-    subscribed: bool,
+    /// It may receive messages: it subscribes, or has its reads tracked.
+    listening: bool,
     /// Messages that came before a reply, from the real server and from Boxcar.
     messages: (Vec<Came>, Vec<Came>),
 }
@@ -187,8 +188,7 @@ impl Player<'_> {
         };
         let (peer, boxcar) = (open(true)?, open(false)?);
         let messages = (Vec::new(), Vec::new());
-        let connection =
-            Connection { peer, boxcar, queued: None, waiting: None, subscribed: false, messages };
+        let connection = Connection { peer, boxcar, queued: None, waiting: None, listening: false, messages };
         self.clients.insert(client, connection);
         Ok(())
     }
@@ -252,7 +252,7 @@ impl Player<'_> {
     /// The replies to SUBSCRIBE and its kin: as many as there are.
     fn subscription(&mut self, client: u8, command: &str, step: usize) -> Result<(), Box<Failure>> {
         if let Some(connection) = self.clients.get_mut(&client) {
-            connection.subscribed = true;
+            connection.listening = true;
         }
         let before = self.received.len();
         self.messages(client, command, step)?;
@@ -314,12 +314,8 @@ impl Player<'_> {
     fn settle(&mut self) -> Result<(), Box<Failure>> {
         let step = self.steps.len().saturating_sub(1);
         self.settle_waiting(step)?;
-        let listening: Vec<u8> = self
-            .clients
-            .iter()
-            .filter(|(_, c)| c.subscribed && c.queued.is_none())
-            .map(|(n, _)| *n)
-            .collect();
+        let listening: Vec<u8> =
+            self.clients.iter().filter(|(_, c)| c.listening && c.queued.is_none()).map(|(n, _)| *n).collect();
         for client in listening {
             self.messages(client, "message", step)?;
         }
@@ -384,7 +380,8 @@ impl Player<'_> {
                 ("multi", queued) if !peer.is_error() => *queued = Some(Vec::new()),
                 _ => {}
             }
-            connection.subscribed &= command != "reset";
+            connection.listening |= command == "client|tracking" && !peer.is_error();
+            connection.listening &= command != "reset";
         }
         if !is_queued && !peer.is_error() {
             *self.hits.entry(command.to_owned()).or_default() += 1;
