@@ -1,7 +1,8 @@
 //! Many sequences: over all configurations of the server, with progress, and with the check that nothing was left out.
 
+use super::choice::NOT_PLAYED;
 use super::failure::Failure;
-use super::generate::{Generator, NOT_PLAYED};
+use super::generate::Generator;
 use super::pair::{Pair, Side};
 use super::play::{Hits, play};
 use super::rows::{Row, Rows};

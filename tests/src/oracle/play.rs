@@ -10,7 +10,7 @@ use super::failure::{Came, Failure, Problem, Received};
 use super::generate::{CLIENTS, Form, Sequence, Step};
 use super::pair::Pair;
 use super::rows::Rows;
-use super::tolerance::{Setting, same};
+use super::tolerance::{Setting, same, same_messages};
 use crate::client::{Client, ReadError, encode};
 use crate::value::{Value, quoted};
 use std::collections::BTreeMap;
@@ -271,20 +271,20 @@ impl Player<'_> {
         sent.map_err(|e| self.broken(format!("cannot send: {e}")))?;
         let peer = self.until_fence(client, true, 0).map_err(|what| self.broken(what))?;
         let boxcar = self.until_fence(client, false, peer.len()).map_err(|what| self.broken(what))?;
-        for at in 0..peer.len().max(boxcar.len()) {
-            let one = peer.get(at).cloned().unwrap_or(Came::Nothing);
-            let other = boxcar.get(at).cloned().unwrap_or(Came::Nothing);
-            self.received.push(Received { step, client, came: one.clone() });
-            let alike = match (&one, &other) {
-                (Came::Reply(_, a), Came::Reply(_, b)) => a == b,
-                _ => one == other,
-            };
-            if !alike {
-                let problem = Problem::Different { peer: one, boxcar: other };
-                return Err(self.failure(command.to_owned(), problem));
-            }
+        for came in &peer {
+            self.received.push(Received { step, client, came: came.clone() });
         }
-        Ok(())
+        if same_messages(command, &peer, &boxcar) {
+            if peer.last() == Some(&Came::Closed) {
+                self.clients.remove(&client);
+            }
+            return Ok(());
+        }
+        let differs = |at: &usize| peer.get(*at) != boxcar.get(*at);
+        let at = (0..peer.len().max(boxcar.len())).find(differs).unwrap_or(0);
+        let one = |list: &[Came]| list.get(at).cloned().unwrap_or(Came::Nothing);
+        let problem = Problem::Different { peer: one(&peer), boxcar: one(&boxcar) };
+        Err(self.failure(command.to_owned(), problem))
     }
 
     /// All messages before the reply to the PING behind them; after it, too, while there are fewer than `expected`.

@@ -301,6 +301,8 @@ pub const HINTS: &[Hint] = &[
     hint("*", "milliseconds", Pool::Milliseconds),
     hint("*", "timeout", Pool::Of(TIMEOUTS)),
     hint("xread*", "milliseconds", Pool::Of(TIMEOUTS)),
+    hint("client|tracking", "*id", Pool::Of(&[b"0", b"-1", b"999999999", b"abc"])),
+    hint("client|tracking", "*prefix", Pool::Of(&[b"k", b"{t}", b"", b"k2", b"x"])),
     hint("pfdebug", "subcommand", Pool::Of(&[b"GETREG", b"decode", b"ENCODING", b"TODENSE", b"nosuch"])),
     hint("publish", "channel", Pool::Of(CHANNELS)),
     hint("*", "pattern", Pool::Pattern),

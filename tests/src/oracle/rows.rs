@@ -76,6 +76,11 @@ impl Rows {
         Self(rows)
     }
 
+    #[cfg(test)]
+    pub(super) fn of(rows: Vec<Row>) -> Self {
+        Self(rows.into_iter().map(|row| (row.name.clone(), row)).collect())
+    }
+
     /// All of them, in order of their names.
     pub fn iter(&self) -> impl Iterator<Item = &Row> {
         self.0.values()

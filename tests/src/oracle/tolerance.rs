@@ -1,5 +1,6 @@
 //! What may differ between two servers, each row with its reason. Whatever no row covers must be the same bytes.
 
+use super::failure::Came;
 use crate::value::Value;
 
 /// How two replies may differ.
@@ -90,6 +91,8 @@ pub const TOLERANCES: &[Tolerance] = &[
     row("hkeys", Rule::UnorderedIfLong, UNORDERED),
     row("hvals", Rule::UnorderedIfLong, UNORDERED),
     row("hgetall", Rule::UnorderedPairsIfLong, UNORDERED),
+    row("pubsub|channels", Rule::Unordered, UNORDERED),
+    row("pubsub|shardchannels", Rule::Unordered, UNORDERED),
     row("randomkey", Rule::Kind, RANDOM),
     row("ttl", Rule::Within(5), CLOCK),
     row("pttl", Rule::Within(5000), CLOCK),
@@ -193,6 +196,38 @@ pub fn same(names: &[&str], setting: Setting, peer: &Value, boxcar: &Value) -> b
         for_peer && for_command
     };
     TOLERANCES.iter().filter(applies).any(|row| allows(row.rule, setting, peer, boxcar))
+}
+
+/// Whether a client has received the same messages. What one step brings to several patterns or keys comes in any
+/// order, and so do the names when all are given up at once; how many subscriptions are left is counted down in either.
+#[must_use]
+pub fn same_messages(command: &str, peer: &[Came], boxcar: &[Came]) -> bool {
+    if peer == boxcar {
+        return true;
+    }
+    if command != "message" && !command.ends_with("unsubscribe") {
+        return false;
+    }
+    let parts = |list: &[Came]| {
+        let mut texts: Vec<String> = list.iter().flat_map(parts_of).collect();
+        texts.sort();
+        texts
+    };
+    parts(peer) == parts(boxcar)
+}
+
+/// A message whole, or without the number at the end of it, and that number.
+fn parts_of(came: &Came) -> Vec<String> {
+    match came {
+        Came::Reply(Value::Array(parts) | Value::Push(parts), bytes) => match parts.split_last() {
+            Some((count @ Value::Integer(_), names)) => {
+                let kind = bytes.first().copied().map(char::from);
+                vec![format!("{kind:?} {names:?}"), count.to_string()]
+            }
+            _ => vec![format!("{came:?}")],
+        },
+        other => vec![format!("{other:?}")],
+    }
 }
 
 fn allows(rule: Rule, setting: Setting, peer: &Value, boxcar: &Value) -> bool {
