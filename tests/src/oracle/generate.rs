@@ -4,7 +4,7 @@
 //! already, or does within a pause made for it, or not while the sequence is played.
 
 use super::choice::{ALONE, COMPANIONS, UNSPOILT};
-use super::pools::{self, Pool, draw, pool_of};
+use super::pools::{Pool, draw, pool_of};
 use super::rows::{Argument, Row, Rows};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
@@ -119,7 +119,6 @@ impl<'r> Generator<'r> {
             steps: Vec::new(),
             homes: BTreeMap::new(),
             in_multi: [false; CLIENTS as usize],
-            expired: false,
         };
         while writer.steps.len() < length {
             writer.more();
@@ -140,8 +139,6 @@ struct Writer<'g, 'r> {
     homes: BTreeMap<String, Vec<Vec<u8>>>,
     /// Clients that have said MULTI.
     in_multi: [bool; CLIENTS as usize],
-    /// Something has expired in this sequence.
-    expired: bool,
 }
 
 impl<'r> Writer<'_, 'r> {
@@ -164,18 +161,12 @@ impl<'r> Writer<'_, 'r> {
             "exec" | "discard" | "reset" => *in_multi = false,
             _ => {}
         }
-        self.expired |= step.pause;
         self.steps.push(step);
     }
 
     fn single(&mut self, client: u8) {
         let place = if self.in_multi[usize::from(client)] { Place::Queued } else { Place::Alone };
         let mut step = self.command(client, place);
-        if step.name() == "dbsize" && self.expired {
-            // A walk of Redis's removes what has expired, Boxcar's does not: looking at every key removes it in both.
-            let keys = pools::KEYS.iter().map(|key| key.to_vec());
-            self.push(Step::new(client, std::iter::once(b"EXISTS".to_vec()).chain(keys).collect()));
-        }
         if self.random.random_bool(0.05) && can_be_inline(&step.arguments) {
             step.form = Form::Inline;
         }

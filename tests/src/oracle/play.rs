@@ -45,7 +45,7 @@ pub fn play(
     hits: &mut Hits,
 ) -> Result<(), Box<Failure>> {
     let mut player = Player {
-        setting: Setting { version: pair.version, long: sequence.long, nul: false },
+        setting: Setting { version: pair.version, long: sequence.long, expired: false },
         pair,
         rows,
         protocol: sequence.protocol,
@@ -68,10 +68,10 @@ pub fn play(
 struct Connection {
     peer: Client,
     boxcar: Client,
-    /// Between MULTI and EXEC: the commands queued, with whether they hold a NUL byte.
-    queued: Option<Vec<(String, bool)>>,
-    /// The blocking command it waits in.
-    waiting: Option<String>,
+    /// Between MULTI and EXEC: the full names of the commands queued, and their words.
+    queued: Option<Vec<(String, Vec<Vec<u8>>)>>,
+    /// The blocking command it waits in, its full name and its words.
+    waiting: Option<(String, Vec<Vec<u8>>)>,
     /// It may receive messages: it subscribes, or has its reads tracked.
     listening: bool,
     /// Messages that came before a reply, from the real server and from Boxcar.
@@ -135,7 +135,7 @@ impl Player<'_> {
         self.connect(client).and_then(|()| self.send(client, group)).map_err(|what| self.broken(what))?;
         for (at, step) in group.iter().enumerate() {
             let command = self.name_of(step);
-            self.setting.nul = step.arguments.iter().any(|argument| argument.contains(&0));
+            self.setting.expired |= may_expire(&command, &step.arguments);
             let in_multi = self.clients.get(&client).is_some_and(|c| c.queued.is_some());
             if is_subscription(&command) && !in_multi {
                 self.subscription(client, &command, start + at)?;
@@ -146,7 +146,7 @@ impl Player<'_> {
             let peer = self.next(client, true, may_wait).map_err(|what| self.broken(what))?;
             self.received.push(Received { step: start + at, client, came: peer.clone() });
             let boxcar = self.next(client, false, may_wait).map_err(|what| self.broken(what))?;
-            if !self.compare(client, &command, &peer, &boxcar) {
+            if !self.compare(client, &command, &step.arguments, &peer, &boxcar) {
                 self.steps.truncate(start + at + 1);
                 return Err(self.failure(command, Problem::Different { peer, boxcar }));
             }
@@ -159,7 +159,7 @@ impl Player<'_> {
                 }
                 Came::Nothing => {
                     if let Some(connection) = self.clients.get_mut(&client) {
-                        connection.waiting = Some(command);
+                        connection.waiting = Some((command, step.arguments.clone()));
                     }
                     // Only a shortened sequence may have sent more behind it, whose replies would come any time.
                     return Ok(at + 1 == group.len());
@@ -340,10 +340,11 @@ impl Player<'_> {
             };
             served -= 1;
             self.received.push(Received { step, client: *client, came: peer.clone() });
-            let command = self.clients.get_mut(client).and_then(|c| c.waiting.take()).unwrap_or_default();
+            let waiting = self.clients.get_mut(client).and_then(|c| c.waiting.take());
+            let (command, call) = waiting.unwrap_or_default();
             let boxcar = self.receive(*client, false, A_WHILE).map_err(|what| self.broken(what))?;
             let boxcar = boxcar.unwrap_or(Came::Nothing);
-            if !self.compare(*client, &command, &peer, &boxcar) {
+            if !self.compare(*client, &command, &call, &peer, &boxcar) {
                 return Err(self.failure(command, Problem::Different { peer, boxcar }));
             }
         }
@@ -367,7 +368,7 @@ impl Player<'_> {
     }
 
     /// Whether the two are the same as far as the table of tolerances asks for it. Keeps track of transactions.
-    fn compare(&mut self, client: u8, command: &str, peer: &Came, boxcar: &Came) -> bool {
+    fn compare(&mut self, client: u8, command: &str, call: &[Vec<u8>], peer: &Came, boxcar: &Came) -> bool {
         let (Came::Reply(peer, peer_bytes), Came::Reply(boxcar, boxcar_bytes)) = (peer, boxcar) else {
             return peer == boxcar;
         };
@@ -376,7 +377,7 @@ impl Player<'_> {
         if let Some(connection) = self.clients.get_mut(&client) {
             match (command, &mut connection.queued) {
                 ("exec" | "discard" | "reset", queued) => executed = queued.take().unwrap_or_default(),
-                (_, Some(queue)) if is_queued => queue.push((command.to_owned(), self.setting.nul)),
+                (_, Some(queue)) if is_queued => queue.push((command.to_owned(), call.to_vec())),
                 ("multi", queued) if !peer.is_error() => *queued = Some(Vec::new()),
                 _ => {}
             }
@@ -388,14 +389,16 @@ impl Player<'_> {
         }
         let (results, others) = match (peer, boxcar) {
             (Value::Array(a), Value::Array(b)) if command == "exec" && a.len() == b.len() => (a, b),
-            _ => return peer_bytes == boxcar_bytes || same(&names(command), self.setting, peer, boxcar),
+            _ => {
+                return peer_bytes == boxcar_bytes || same(&names(command), call, self.setting, peer, boxcar);
+            }
         };
         executed.len() == results.len()
-            && executed.iter().zip(results.iter().zip(others)).all(|((command, nul), (peer, boxcar))| {
+            && executed.iter().zip(results.iter().zip(others)).all(|((command, call), (peer, boxcar))| {
                 if !peer.is_error() {
                     *self.hits.entry(command.clone()).or_default() += 1;
                 }
-                same(&names(command), Setting { nul: *nul, ..self.setting }, peer, boxcar)
+                same(&names(command), call, self.setting, peer, boxcar)
             })
     }
 
@@ -412,6 +415,13 @@ impl Player<'_> {
 /// The full name, and that of the container.
 fn names(command: &str) -> Vec<&str> {
     std::iter::once(command).chain(command.split_once('|').map(|(container, _)| container)).collect()
+}
+
+/// Whether a call may give a key a time to live.
+fn may_expire(command: &str, call: &[Vec<u8>]) -> bool {
+    let option =
+        |word: &Vec<u8>| [&b"PX"[..], b"EX", b"PXAT", b"EXAT"].iter().any(|o| word.eq_ignore_ascii_case(o));
+    command.contains("expire") || command.ends_with("setex") || call.iter().any(option)
 }
 
 /// Commands that answer once for each channel, or not at all.
