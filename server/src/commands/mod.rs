@@ -29,6 +29,7 @@ pub mod generic;
 pub mod hyperloglog;
 pub mod pubsub;
 pub mod server;
+pub mod stream;
 pub mod string;
 pub mod transaction;
 
@@ -45,6 +46,7 @@ pub const FAMILIES: &[&[&[Command]]] = &[
     string::COMMANDS,
     bitmap::COMMANDS,
     hyperloglog::COMMANDS,
+    stream::COMMANDS,
     generic::COMMANDS,
     connection::COMMANDS,
     server::COMMANDS,

@@ -31,7 +31,7 @@ mod record;
 mod root;
 mod set;
 mod sorted_set;
-mod stream;
+pub mod stream;
 mod table;
 mod value;
 
