@@ -275,7 +275,10 @@ impl<'r> Writer<'_, 'r> {
         match argument.kind.as_str() {
             "pure-token" => {}
             "oneof" => {
-                if let Some(part) = argument.parts.choose(&mut self.random) {
+                // A star is the server's own time.
+                let parts: Vec<&Argument> =
+                    argument.parts.iter().filter(|part| part.token.as_deref() != Some("*")).collect();
+                if let Some(part) = parts.choose(&mut self.random).copied() {
                     let part = std::slice::from_ref(part);
                     // One of several is there, whatever the alternative says.
                     self.arguments(call, part);

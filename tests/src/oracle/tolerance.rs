@@ -16,6 +16,10 @@ pub enum Rule {
     UnorderedPairs,
     /// Integers that differ by at most so much.
     Within(i64),
+    /// The values of these fields, at any depth, and moments.
+    Except(&'static [&'static str]),
+    /// The third of four elements, a time.
+    PendingTimes,
     /// Anything of the same kind: both integers, both errors, both arrays.
     Kind,
     /// Boxcar refuses what the real server takes.
@@ -96,6 +100,8 @@ pub const TOLERANCES: &[Tolerance] = &[
     row("hgetall", Rule::UnorderedPairsIfLong, UNORDERED),
     row("pubsub|channels", Rule::Unordered, UNORDERED),
     row("pubsub|shardchannels", Rule::Unordered, UNORDERED),
+    row("xinfo", Rule::Except(&["radix-tree-keys", "radix-tree-nodes", "idle", "inactive"]), OWN),
+    row("xpending", Rule::PendingTimes, CLOCK),
     row("randomkey", Rule::Kind, RANDOM),
     row("ttl", Rule::Within(5), CLOCK),
     row("pttl", Rule::Within(5000), CLOCK),
@@ -274,6 +280,13 @@ fn allows(rule: Rule, call: &[Vec<u8>], setting: Setting, peer: &Value, boxcar: 
         Rule::RefusedWithNul if !call.iter().any(|word| word.contains(&0)) => false,
         Rule::Refused | Rule::RefusedWithNul => !peer.is_error() && boxcar.is_error(),
         Rule::PeerSays(text) => peer.is_error() && peer.to_text() == text,
+        Rule::Except(fields) => same_except(fields, peer, boxcar),
+        Rule::PendingTimes => match (peer, boxcar) {
+            (Value::Array(a), Value::Array(b)) => {
+                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a == b || same_pending(a, b))
+            }
+            _ => false,
+        },
         Rule::BothErrors => peer.is_error() && boxcar.is_error(),
         Rule::Walk => match (peer, boxcar) {
             (Value::Array(a), Value::Array(b)) if a.len() == 2 && b.len() == 2 => {
@@ -283,6 +296,40 @@ fn allows(rule: Rule, call: &[Vec<u8>], setting: Setting, peer: &Value, boxcar: 
             }
             _ => false,
         },
+    }
+}
+
+/// Later than this, in milliseconds since 1970, a number is a moment.
+const MOMENTS: i64 = 1_000_000_000_000;
+
+fn same_except(fields: &[&str], peer: &Value, boxcar: &Value) -> bool {
+    let ignored = |name: Option<&Value>| name.is_some_and(|name| fields.contains(&name.to_text().as_str()));
+    match (peer, boxcar) {
+        (Value::Map(a), Value::Map(b)) => {
+            let alike = |((ka, va), (kb, vb)): (&(Value, Value), &(Value, Value))| {
+                ka == kb && (ignored(Some(ka)) || same_except(fields, va, vb))
+            };
+            a.len() == b.len() && a.iter().zip(b).all(alike)
+        }
+        (Value::Array(a), Value::Array(b)) => {
+            let alike = |at: usize| at > 0 && ignored(a.get(at - 1)) || same_except(fields, &a[at], &b[at]);
+            a.len() == b.len() && (0..a.len()).all(alike)
+        }
+        (Value::Integer(a), Value::Integer(b)) if *a > MOMENTS && *b > MOMENTS => a.abs_diff(*b) < 60_000,
+        _ => peer == boxcar,
+    }
+}
+
+/// An entry of XPENDING: id, consumer, milliseconds since it was delivered, how often it was.
+fn same_pending(peer: &Value, boxcar: &Value) -> bool {
+    match (peer, boxcar) {
+        (Value::Array(a), Value::Array(b)) => match (a.as_slice(), b.as_slice()) {
+            ([i, c, Value::Integer(s), n], [j, d, Value::Integer(t), m]) => {
+                (i, c, n) == (j, d, m) && s.abs_diff(*t) < 60_000
+            }
+            _ => false,
+        },
+        _ => false,
     }
 }
 
