@@ -43,6 +43,9 @@ pub const ALONE: &[&str] = &[
 /// which is another one at each server.
 pub const UNSPOILT: &[&str] = &["client|tracking"];
 
+/// Commands that are played to 7.2 and later only: before, a message to the own connection broke the reply of EXEC.
+pub const MESSAGES: &[&str] = &["publish", "spublish", "client|tracking"];
+
 /// Commands that are not played, each with the reason.
 pub const NOT_PLAYED: &[(&str, &str)] = &[
     ("shutdown", "ends the server"),

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 /// How long a reply may take before it counts as a hang.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How long Boxcar may take to do in another thread what the real server has done.
-const A_WHILE: Duration = Duration::from_secs(5);
+const A_WHILE: Duration = Duration::from_secs(2);
 /// How long what expires in one millisecond is waited for.
 const PAUSE: Duration = Duration::from_millis(4);
 /// How long one looks whether something has come.

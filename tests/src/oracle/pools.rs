@@ -221,7 +221,7 @@ const NEW_STREAM_IDS: &[&[u8]] = &[
 ];
 const READ_STREAM_IDS: &[&[u8]] =
     &[b"0", b"0-0", b"1-1", b"2", b"5-5", b"$", b">", b"+", b"-", b"abc", b"100"];
-const GROUPS: &[&[u8]] = &[b"g1", b"g2", b"g1", b"", b"other"];
+const GROUPS: &[&[u8]] = &[b"g1", b"g1", b"g1", b"g1", b"g1", b"g2", b"", b"other"];
 const CONSUMERS: &[&[u8]] = &[b"c1", b"c2", b"c3", b""];
 const ENCODINGS: &[&[u8]] =
     &[b"u8", b"i8", b"u1", b"i5", b"u16", b"i64", b"u63", b"u64", b"i65", b"i0", b"x8", b"", b"u", b"i32"];
@@ -297,12 +297,12 @@ const fn hint(command: &'static str, argument: &'static str, pool: Pool) -> Hint
 pub const HINTS: &[Hint] = &[
     hint("*", "numkeys", Pool::Following),
     hint("*", "numfields", Pool::Following),
+    hint("xread*", "milliseconds", Pool::Of(TIMEOUTS)),
     hint("*", "seconds", Pool::Seconds),
     hint("*", "milliseconds", Pool::Milliseconds),
     hint("*", "timeout", Pool::Of(TIMEOUTS)),
-    hint("xread*", "milliseconds", Pool::Of(TIMEOUTS)),
     hint("client|tracking", "*id", Pool::Of(&[b"0", b"-1", b"999999999", b"abc"])),
-    hint("client|tracking", "*prefix", Pool::Of(&[b"k", b"{t}", b"", b"k2", b"x"])),
+    hint("client|tracking", "*prefix", Pool::Of(&[b"k", b"{t}", b"x", b"77"])),
     hint("pfdebug", "subcommand", Pool::Of(&[b"GETREG", b"decode", b"ENCODING", b"TODENSE", b"nosuch"])),
     hint("publish", "channel", Pool::Of(CHANNELS)),
     hint("*", "pattern", Pool::Pattern),

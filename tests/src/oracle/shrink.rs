@@ -6,9 +6,11 @@ use super::pair::Pair;
 use super::play::{Hits, line, play};
 use super::rows::Rows;
 use crate::value::quoted;
+use std::time::{Duration, Instant};
 
-/// How many sequences may be played for one failure.
+/// How many sequences may be played for one failure, and for how long.
 const TRIES: usize = 600;
+const TIME: Duration = Duration::from_secs(30);
 /// What stands for anything in a shrunk call.
 const PLAIN: &[&[u8]] = &[b"k", b"1", b"a"];
 
@@ -24,7 +26,8 @@ pub struct Shrunk {
 
 /// Plays ever shorter sequences that fail at the same command.
 pub fn shrink(pair: &mut Pair, rows: &Rows, sequence: &Sequence, failure: Box<Failure>) -> Shrunk {
-    let mut search = Search { pair, rows, long: sequence.long, seed: sequence.seed, tries: 0 };
+    let mut search =
+        Search { pair, rows, long: sequence.long, seed: sequence.seed, tries: 0, start: Instant::now() };
     let protocol = sequence.protocol;
     let Some(first) = search.fails(protocol, &failure.steps, &failure) else {
         return Shrunk { protocol, failure, again: false };
@@ -35,7 +38,7 @@ pub fn shrink(pair: &mut Pair, rows: &Rows, sequence: &Sequence, failure: Box<Fa
         best = search.fewer_steps(protocol, best);
         best = search.plainer_steps(protocol, best);
         best = search.fewer_arguments(protocol, best);
-        if size(&best.steps) == before || search.tries >= TRIES {
+        if size(&best.steps) == before || search.is_over() {
             break;
         }
     }
@@ -56,9 +59,14 @@ struct Search<'a> {
     long: bool,
     seed: u64,
     tries: usize,
+    start: Instant,
 }
 
 impl Search<'_> {
+    fn is_over(&self) -> bool {
+        self.tries >= TRIES || self.start.elapsed() > TIME
+    }
+
     /// How these steps fail, if they fail like that.
     fn fails(&mut self, protocol: u8, steps: &[Step], like: &Failure) -> Option<Box<Failure>> {
         self.tries += 1;
@@ -75,7 +83,7 @@ impl Search<'_> {
         let mut run = best.steps.len().div_ceil(2).max(1);
         loop {
             let mut at = 0;
-            while at + run < best.steps.len() + 1 && self.tries < TRIES {
+            while at + run < best.steps.len() + 1 && !self.is_over() {
                 let mut steps = best.steps.clone();
                 steps.drain(at..(at + run).min(best.steps.len()));
                 match self.fails(protocol, &steps, &best) {
@@ -112,7 +120,7 @@ impl Search<'_> {
     fn fewer_arguments(&mut self, protocol: u8, mut best: Box<Failure>) -> Box<Failure> {
         for at in (0..best.steps.len()).rev() {
             let mut argument = 1;
-            while at < best.steps.len() && argument < best.steps[at].arguments.len() && self.tries < TRIES {
+            while at < best.steps.len() && argument < best.steps[at].arguments.len() && !self.is_over() {
                 let mut steps = best.steps.clone();
                 steps[at].arguments.remove(argument);
                 match self.fails(protocol, &steps, &best) {
@@ -138,7 +146,7 @@ impl Search<'_> {
                         *argument = plain.to_vec();
                     }
                 }
-                if self.tries < TRIES
+                if !self.is_over()
                     && let Some(found) = self.fails(protocol, &steps, &best)
                 {
                     best = found;

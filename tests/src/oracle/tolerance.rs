@@ -84,6 +84,10 @@ const HELP: Why = Why::Intended("The HELP of containers");
 const NUL: Why = Why::Intended("CLIENT SETNAME, CLIENT SETINFO, HELLO SETNAME with a NUL byte");
 const OWN: Why = Why::Contract("tells of the server itself, or of the connection");
 
+const CONSUMERS: &str = "consumers that find nothing are made since 7.2";
+const UNBALANCED: &str =
+    "ERR Unbalanced XREAD list of streams: for each stream key an ID or '$' must be specified.";
+
 /// The table.
 pub const TOLERANCES: &[Tolerance] = &[
     row("keys", Rule::Unordered, UNORDERED),
@@ -171,6 +175,16 @@ pub const TOLERANCES: &[Tolerance] = &[
         "cursors with a sign are refused since 8.0",
     ),
     version("scan", Peers::From(8, 0), Rule::Refused, "cursors after a blank are taken since 8.0"),
+    version(
+        "xread",
+        Peers::Before(7, 4),
+        Rule::PeerSays("ERR Invalid stream ID specified as stream command argument"),
+        "`+` came with 7.4",
+    ),
+    version("xread", Peers::Before(7, 4), Rule::PeerSays(UNBALANCED), "newer versions name `+`"),
+    version("xreadgroup", Peers::Before(7, 4), Rule::PeerSays(UNBALANCED), "newer versions name `>`"),
+    version("xinfo", Peers::Before(7, 2), Rule::Kind, CONSUMERS),
+    version("xgroup|createconsumer", Peers::Before(7, 2), Rule::Kind, CONSUMERS),
     version("object|encoding", Peers::Before(7, 2), Rule::Kind, "listpacks for sets came with 7.2"),
     version("smembers", Peers::Before(7, 2), Rule::Unordered, "listpacks for sets came with 7.2"),
     version("sinter", Peers::Before(7, 2), Rule::Unordered, "listpacks for sets came with 7.2"),
