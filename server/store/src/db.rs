@@ -26,7 +26,7 @@ impl<'a> Core<'a> {
         Self { root, context }
     }
 
-    fn table(&self) -> &'a Table {
+    pub(crate) fn table(&self) -> &'a Table {
         &self.root.table
     }
 
@@ -123,7 +123,7 @@ impl<'a> Core<'a> {
         }
     }
 
-    /// Puts `new` in the place of the record at `at`, which is freed.
+    /// Puts `new` in the place of the record at `at`, which goes.
     ///
     /// # Safety
     /// The lock is held, nothing of the old record is borrowed, and `new` has the same key.
@@ -134,7 +134,7 @@ impl<'a> Core<'a> {
             self.root.count_contents_out(old);
             self.root.count_contents_in(new);
             self.table().replace(at, new);
-            old.free();
+            self.context.replaced(OwnedRecord::new(old));
         }
     }
 
@@ -163,7 +163,7 @@ impl<'a> Core<'a> {
 
 /// One database's part of one locked shard.
 pub struct Db<'a> {
-    core: Core<'a>,
+    pub(crate) core: Core<'a>,
 }
 
 impl<'a> Db<'a> {
@@ -293,12 +293,12 @@ impl<'a> Db<'a> {
 
     /// One bounded step of the active expiry cycle: goes on where the last step ended, looks at `max_records` records
     /// with an expiry or passes as many buckets (a few more, as it does not stop inside one), and removes those whose
-    /// expiry is at or before `now_ms`, after showing each to `on_expired`.
+    /// expiry is before `now_ms`: `on_expired` gets them, to be dropped when the lock is released.
     pub fn expire_step(
         &mut self,
         now_ms: i64,
         max_records: usize,
-        on_expired: &mut dyn FnMut(Record<'_>),
+        on_expired: &mut dyn FnMut(OwnedRecord),
     ) -> ExpireStep {
         let mut step = ExpireStep::default();
         if self.expires_len() == 0 {
@@ -322,11 +322,10 @@ impl<'a> Db<'a> {
                 // SAFETY: the record is in the table, which alone frees it, until it is removed here.
                 let record = unsafe { Record::new(record) };
                 if record.expire_at().is_some_and(|at| at < now_ms) {
-                    on_expired(record);
                     let hash = hasher.hash(record.key());
                     let at =
                         self.core.find(hash, record.key()).expect("an expired record is there until removed");
-                    drop(self.core.remove(hash, at));
+                    on_expired(self.core.remove(hash, at));
                     step.expired += 1;
                 }
             }

@@ -9,6 +9,8 @@
 //! - [`object`](Object): values that are not strings: lists, sets, sorted sets, hashes, streams.
 //! - `bitmap`, [`hyperloglog`]: strings as bits and as sketches, pure functions over bytes.
 //! - `table`: extendible hashing over segments that grow, split, shrink and merge alone.
+//! - `defrag`: moving records together (feature `jemalloc`).
+//! - `sample`: looking for records to evict.
 //! - `root`: one database's table in one shard, and the figures about it.
 //! - `lock`: a word to spin on, and a list to park on ([`Wake`]).
 //!
@@ -18,6 +20,8 @@
 mod bitmap;
 mod blob;
 mod db;
+#[cfg(feature = "jemalloc")]
+mod defrag;
 mod entry;
 mod hash;
 mod hash_map;
@@ -29,6 +33,7 @@ mod lock;
 mod object;
 mod record;
 mod root;
+mod sample;
 mod set;
 mod sorted_set;
 pub mod stream;
@@ -39,6 +44,8 @@ pub use bitmap::{BitOperation, Combination, count_ones, first_bit};
 pub use blob::Blob;
 pub use crossbeam_epoch::Guard;
 pub use db::{Db, DetachedDb, ExpireStep, SCAN_CURSOR_BITS};
+#[cfg(feature = "jemalloc")]
+pub use defrag::Defragmented;
 pub use entry::{Entry, ObjectMut, OccupiedEntry, VacantEntry};
 pub use hash::hash_tag;
 pub use hash_map::Hash;
@@ -48,6 +55,7 @@ pub use lock::{LockCounters, Wake};
 pub use object::{Composite, Object, ObjectRef};
 pub use record::{OwnedRecord, Record};
 pub use root::Expires;
+pub use sample::Sample;
 pub use set::Set;
 pub use sorted_set::SortedSet;
 pub use stream::Stream;

@@ -249,8 +249,8 @@ impl Pair {
             let mut guard = self.keyspace.try_lock(shard).unwrap();
             let mut gone = Vec::new();
             let step = guard.db(db).expire_step(now, max, &mut |record| {
-                assert!(record.expire_at().unwrap() <= now);
-                gone.push(record.key().to_vec());
+                assert!(record.record().expire_at().unwrap() < now);
+                gone.push(record.record().key().to_vec());
             });
             assert_eq!(step.expired, gone.len());
             for key in gone {
