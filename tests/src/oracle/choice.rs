@@ -41,7 +41,11 @@ pub const ALONE: &[&str] = &[
 
 /// Commands that are always called as their documentation says: a number at a wrong place could be that of a connection,
 /// which is another one at each server.
-pub const UNSPOILT: &[&str] = &["client|tracking"];
+/// SPOP is always asked for a number of members that are all there are, because it chooses at random.
+pub const UNSPOILT: &[&str] = &["client|tracking", "spop"];
+
+/// Optional arguments that are always there: a command, and the argument's name.
+pub const ALWAYS: &[(&str, &str)] = &[("spop", "count")];
 
 /// Commands that are played to 7.2 and later only: before, a message to the own connection broke the reply of EXEC.
 pub const MESSAGES: &[&str] = &["publish", "spublish", "client|tracking"];
