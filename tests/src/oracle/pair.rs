@@ -5,6 +5,11 @@ use crate::client::Client;
 use crate::matrix::Configuration;
 use crate::server::{Options, Server};
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// How long a server that has panicked may take to be gone.
+const LAST_WORDS: Duration = Duration::from_secs(3);
 
 /// A running server and a connection of the harness's own.
 pub struct Side {
@@ -25,6 +30,16 @@ impl Side {
         let reply = control.call(["DEBUG", "SET-ACTIVE-EXPIRE", "0"]);
         assert!(!reply.is_error(), "{reply}");
         Self { server, control }
+    }
+
+    /// Whether it still answers. One that does not may need a moment to say why in its log and be gone.
+    pub fn is_alive(&mut self) -> bool {
+        let alive = self.control.try_call(["PING"]).is_ok();
+        let deadline = Instant::now() + LAST_WORDS;
+        while !alive && self.server.is_running() && Instant::now() < deadline {
+            sleep(Duration::from_millis(5));
+        }
+        alive
     }
 
     /// How many of its clients wait in a blocking command.

@@ -104,7 +104,10 @@ impl Player<'_> {
                 }
                 Ok(())
             });
-            flushed.map_err(|error| self.broken(format!("{who}: {error}")))?;
+            if let Err(error) = flushed {
+                let log = tail(&self.pair.side(is_peer).0.server.log()).to_owned();
+                return Err(self.broken(format!("{who}: {error}:\n{log}")));
+            }
         }
         Ok(())
     }
@@ -236,10 +239,8 @@ impl Player<'_> {
                 Ok((value, frame)) => return Ok(Some(Came::Reply(value, frame))),
                 Err(ReadError::Timeout) => return Ok(None),
                 Err(ReadError::Closed) => {
-                    // A crash closes, too; the process may need a moment to be gone.
-                    sleep(Duration::from_millis(20));
                     let (side, who) = self.pair.side(is_peer);
-                    return match side.server.is_running() {
+                    return match side.is_alive() {
                         true => Ok(Some(Came::Closed)),
                         false => Err(format!("{who} has ended:\n{}", tail(&side.server.log()))),
                     };
