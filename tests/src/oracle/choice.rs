@@ -41,6 +41,7 @@ pub const ALONE: &[&str] = &[
 
 /// Commands that are always called as their documentation says: a number at a wrong place could be that of a connection,
 /// which is another one at each server.
+///
 /// SPOP is always asked for a number of members that are all there are, because it chooses at random.
 pub const UNSPOILT: &[&str] = &["client|tracking", "spop"];
 
