@@ -1,6 +1,6 @@
 //! The inbox of an I/O thread: messages from other threads for its connections, and the doorbell behind it.
 //!
-//! The queue is bounded by what may be in it: one `Wake` and one `Kill` per connection, and pushed bytes
+//! The queue is bounded by what may be in it: one `Wake`, `Unblocked` and `Kill` per connection, and pushed bytes
 //! only while the receiving client is within its output-buffer limit (see [`super::Client::push`]).
 
 use boxcar_store::Wake;
@@ -15,6 +15,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub enum Mail {
     /// The connection may go on executing: the lock it was parked on was released, or a pause ended.
     Wake(Token),
+    /// The connection's wait in a blocking command has ended: its session is to be taken home.
+    Unblocked(Token),
     /// Close the connection.
     Kill(Token),
     /// Append these bytes (a whole reply or push message) to the connection's output.

@@ -6,7 +6,9 @@ pub mod monitors;
 pub mod pause;
 pub mod registry;
 pub mod session;
+pub mod waiter;
 
 pub use inbox::{Inbox, Mail};
 pub use registry::{Client, ClientFlags, Clients};
 pub use session::{Queued, ReplyMode, Session, Transaction};
+pub use waiter::Waiter;

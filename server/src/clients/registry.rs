@@ -1,6 +1,7 @@
 //! The shared view of a connection and the registry of all of them (CLIENT LIST, KILL, INFO clients).
 
 use super::inbox::{Inbox, Mail};
+use super::waiter::Waiter;
 use boxcar_sys::Token;
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::Relaxed;
@@ -31,6 +32,8 @@ bitflags::bitflags! {
         const CLOSE_ASAP = 1 << 7;
         /// Took one of the connections reserved for administration.
         const ADMIN = 1 << 8;
+        /// Waits in a blocking command (`b`).
+        const BLOCKED = 1 << 9;
     }
 }
 
@@ -71,6 +74,8 @@ pub struct Client {
     pub net_bytes: [AtomicU64; 2],
     /// Name, library name and version, user: set rarely, listed rarely.
     labels: Mutex<Labels>,
+    /// Set while a blocking command waits.
+    waiter: Mutex<Option<Arc<Waiter>>>,
     killed: AtomicBool,
     inbox: Arc<Inbox>,
     token: Token,
@@ -122,6 +127,17 @@ impl Client {
     /// The client's own texts.
     pub fn labels(&self) -> MutexGuard<'_, Labels> {
         self.labels.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The blocking command that the client waits in, if it does.
+    pub fn waiter(&self) -> Option<Arc<Waiter>> {
+        self.waiter.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The client begins to wait, or waits no longer.
+    pub fn set_waiter(&self, waiter: Option<Arc<Waiter>>) {
+        self.set_flags(ClientFlags::BLOCKED, waiter.is_some());
+        *self.waiter.lock().unwrap_or_else(PoisonError::into_inner) = waiter;
     }
 
     /// Asks the owning thread to close the connection; once is enough.
@@ -192,6 +208,7 @@ impl Clients {
             pushed_bytes: AtomicUsize::new(0),
             net_bytes: [AtomicU64::new(0), AtomicU64::new(0)],
             labels: Mutex::default(),
+            waiter: Mutex::default(),
             killed: AtomicBool::new(false),
             inbox: origin.inbox,
             token: origin.token,

@@ -159,6 +159,15 @@ impl Session {
         self.client.db.store(db as u32, Ordering::Relaxed);
     }
 
+    /// Whether the reply of the command that was just executed is to be left out (CLIENT REPLY).
+    pub fn leaves_reply_out(&mut self) -> bool {
+        let left_out = matches!(self.reply_mode, ReplyMode::Off | ReplyMode::Skip);
+        if self.reply_mode == ReplyMode::Skip {
+            self.reply_mode = ReplyMode::On;
+        }
+        left_out
+    }
+
     /// Whether the next command needs no more than the common checks: no transaction, no suppressed replies,
     /// no restriction.
     pub fn is_plain(&self) -> bool {

@@ -2,10 +2,12 @@
 //! lookups counted and changes reported to watchers.
 
 use super::access::AccessClock;
+use super::blocking::Ready;
 use super::watch::ShardExtension;
 use crate::observability::stats::ThreadStats;
 use boxcar_store::{Db, Entry, Keyspace, OwnedRecord, Place, Record, ShardGuard, Value};
 use smallvec::SmallVec;
+use std::collections::VecDeque;
 
 /// The keyspace with the server's per-shard extension.
 pub type ServerKeyspace = Keyspace<ShardExtension>;
@@ -21,6 +23,8 @@ pub struct Keys<'k> {
     keyspace: &'k ServerKeyspace,
     /// Locked shards in ascending order.
     held: Guards<'k>,
+    /// Changed keys that clients wait for, in the order of the changes.
+    ready: VecDeque<Ready>,
     /// The selected database.
     pub db: usize,
     /// Unix milliseconds: one reading for the whole batch, so that a command sees time stand still.
@@ -40,6 +44,7 @@ impl<'k> Keys<'k> {
         Self {
             keyspace,
             held: Guards::new(),
+            ready: VecDeque::new(),
             db: 0,
             now_ms,
             stats,
@@ -98,7 +103,36 @@ impl<'k> Keys<'k> {
     /// Unlocks everything.
     #[inline]
     pub fn release(&mut self) {
+        assert!(self.ready.is_empty(), "clients that wait are served before anybody else can have what they wait for");
         self.held.clear();
+    }
+
+    /// Whether a key was changed that clients wait for.
+    #[inline]
+    pub fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// Takes the first key that was changed and that clients wait for.
+    pub fn next_ready(&mut self) -> Option<Ready> {
+        self.ready.pop_front()
+    }
+
+    /// Whether the key may be touched. It always may when a command is executed for the first time; when it is executed
+    /// for a client that waits, this holds of keys in the shards that happen to be locked.
+    pub fn holds(&self, key: &[u8]) -> bool {
+        self.holds_shard(self.locate(key).shard)
+    }
+
+    /// The shards that have to be locked, too, before a change in the locked ones: see [`super::blocking`].
+    #[inline]
+    pub fn links(&mut self) -> impl Iterator<Item = u32> {
+        self.held.iter_mut().flat_map(|guard| guard.ext().waiting.links())
+    }
+
+    /// Whether this shard is locked.
+    pub fn holds_shard(&self, shard: u32) -> bool {
+        self.held.binary_search_by_key(&shard, |guard| guard.shard()).is_ok()
     }
 
     /// The locked shard with this number.
@@ -107,14 +141,7 @@ impl<'k> Keys<'k> {
     /// When it is not locked: the row's key specs and the handler disagree.
     #[inline]
     pub fn shard(&mut self, shard: u32) -> &mut Shard<'k> {
-        let index = match self.held.len() {
-            1 => 0,
-            len if len == self.keyspace.shards() => shard as usize,
-            _ => self.held.partition_point(|guard| guard.shard() < shard),
-        };
-        let guard = self.held.get_mut(index).expect("a handler touched a shard that is not locked");
-        assert!(guard.shard() == shard, "a handler touched a shard that is not locked");
-        guard
+        find(&mut self.held, self.keyspace.shards(), shard)
     }
 
     /// The selected database's part of a shard, and what the server keeps beside it.
@@ -134,12 +161,15 @@ impl<'k> Keys<'k> {
     /// [`Keys::entry`] of a key whose place is known.
     #[inline]
     pub fn entry_at<'s, 'key>(&'s mut self, place: Place, key: &'key [u8]) -> Entry<'s, 'key> {
-        let (now_ms, stats, selected) = (self.now_ms, self.stats, self.db);
-        let (db, ext) = self.parts(place.shard);
+        let (now_ms, selected) = (self.now_ms, self.db);
+        let Self { held, keyspace, ready, stats, .. } = self;
+        let (db, ext) = find(held, keyspace.shards(), place.shard).db_and_ext(selected);
         match db.into_entry(place.hash, key) {
             Entry::Occupied(entry) if is_due(entry.record(), now_ms) => {
                 stats.metrics.expired_keys.add(1);
-                ext.touched(selected, key);
+                if ext.touched(selected, key) {
+                    ready.push_back(Ready { db: selected, place, key: key.into() });
+                }
                 Entry::Vacant(entry.vacate(place.hash, key))
             }
             entry => entry,
@@ -204,7 +234,9 @@ impl<'k> Keys<'k> {
         let (clock, selected) = (self.replaced_key_clock(key), self.db);
         let (mut db, ext) = self.parts(place.shard);
         db.set(place.hash, key, value, expire_at_ms, clock);
-        ext.touched(selected, key);
+        if ext.touched(selected, key) {
+            self.make_ready(place, key);
+        }
         self.stats.metrics.changes.add(1);
     }
 
@@ -244,7 +276,14 @@ impl<'k> Keys<'k> {
     #[inline]
     fn touched_at(&mut self, place: Place, key: &[u8]) {
         let db = self.db;
-        self.shard(place.shard).ext().touched(db, key);
+        if self.shard(place.shard).ext().touched(db, key) {
+            self.make_ready(place, key);
+        }
+    }
+
+    #[cold]
+    fn make_ready(&mut self, place: Place, key: &[u8]) {
+        self.ready.push_back(Ready { db: self.db, place, key: key.into() });
     }
 
     /// Runs `step` with another database selected.
@@ -279,6 +318,19 @@ impl<'k> Keys<'k> {
             },
         }
     }
+}
+
+/// The locked shard with this number, of so many in all.
+#[inline]
+fn find<'g, 'k>(held: &'g mut Guards<'k>, shards: usize, shard: u32) -> &'g mut Shard<'k> {
+    let index = match held.len() {
+        1 => 0,
+        len if len == shards => shard as usize,
+        _ => held.partition_point(|guard| guard.shard() < shard),
+    };
+    let guard = held.get_mut(index).expect("a handler touched a shard that is not locked");
+    assert!(guard.shard() == shard, "a handler touched a shard that is not locked");
+    guard
 }
 
 /// Renews a record's access clock; mostly it is up to date, and then its cache line stays clean.

@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod args;
+pub mod blocking;
 pub mod call;
 pub mod context;
 pub mod error;

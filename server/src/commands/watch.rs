@@ -1,5 +1,6 @@
-//! What the server keeps in every shard beside the keys: who watches which of them.
+//! What the server keeps in every shard beside the keys: who watches which of them, and who waits for which.
 
+use super::blocking::Queues;
 use crate::clients::session::WatchFlag;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,6 +13,8 @@ type Watchers = Vec<(usize, Arc<WatchFlag>)>;
 pub struct ShardExtension {
     /// Watched keys.
     watched: HashMap<Box<[u8]>, Watchers>,
+    /// Clients in blocking commands.
+    pub waiting: Queues,
 }
 
 impl ShardExtension {
@@ -22,21 +25,26 @@ impl ShardExtension {
         watchers.push((db, Arc::clone(flag)));
     }
 
-    /// A key was changed: its watchers' transactions will fail.
+    /// A key was changed: its watchers' transactions will fail. True when clients wait for it and have to be served.
     #[inline]
-    pub fn touched(&mut self, db: usize, key: &[u8]) {
-        if !self.watched.is_empty() {
-            self.notify(db, key);
-        }
+    #[must_use]
+    pub fn touched(&mut self, db: usize, key: &[u8]) -> bool {
+        !self.is_indifferent() && self.notify(db, key)
     }
 
-    /// Whether anyone watches anything here.
-    pub fn has_watchers(&self) -> bool {
-        !self.watched.is_empty()
+    /// Whether nobody watches or waits for anything here.
+    #[inline]
+    pub fn is_indifferent(&self) -> bool {
+        self.watched.is_empty() & self.waiting.is_empty()
     }
 
     #[cold]
-    fn notify(&mut self, db: usize, key: &[u8]) {
+    fn notify(&mut self, db: usize, key: &[u8]) -> bool {
+        self.fail_watchers(db, key);
+        self.waiting.make_ready(db, key)
+    }
+
+    fn fail_watchers(&mut self, db: usize, key: &[u8]) {
         let Some(watchers) = self.watched.get_mut(key) else { return };
         for (_, flag) in watchers.iter().filter(|watcher| watcher.0 == db) {
             flag.mark_dirty();
@@ -47,11 +55,11 @@ impl ShardExtension {
         }
     }
 
-    /// Calls `visit` with every watched key of a database: whoever empties or swaps databases decides which
+    /// Every key of a database that is watched or waited for: whoever empties or swaps databases decides which
     /// of them have changed and calls [`Self::touched`] for those.
-    pub fn watched_keys(&self, db: usize) -> Vec<Box<[u8]>> {
+    pub fn awaited_keys(&self, db: usize) -> Vec<Box<[u8]>> {
         let here = self.watched.iter().filter(|(_, watchers)| watchers.iter().any(|watcher| watcher.0 == db));
-        here.map(|(key, _)| key.clone()).collect()
+        here.map(|(key, _)| key.clone()).chain(self.waiting.keys(db).map(Box::from)).collect()
     }
 
     /// Forgets what sessions have abandoned; called now and then by housekeeping.

@@ -1,13 +1,14 @@
 //! One connection, as its I/O thread keeps it.
 
-use crate::clients::{Client, Session};
+use crate::clients::{Client, Session, Waiter};
 use boxcar_resp::{Parser, Protocol, Reply};
 use boxcar_sys::Token;
 use std::sync::Arc;
 
 /// Input that may wait for execution before the thread stops reading from the socket. A connection whose
 /// *output* is not read is exempt: it is read up to `client-query-buffer-limit`, since a client may well send
-/// a large pipeline first and read the replies afterwards.
+/// a large pipeline first and read the replies afterwards; and so is one that waits in a blocking command, since it
+/// must be noticed when it leaves.
 pub const READ_AHEAD_MAX: usize = 256 * 1024;
 /// Buffers up to this size are kept for reuse; larger ones are given back as soon as they are empty.
 pub const KEPT_BYTES: usize = 64 * 1024;
@@ -31,7 +32,7 @@ pub struct Connection {
     pub token: Token,
     /// The view that other threads share.
     pub client: Arc<Client>,
-    /// The session; away while a worker executes the connection's commands.
+    /// The session; away while a worker executes the connection's commands, or while one of them waits.
     pub session: Option<Box<Session>>,
     /// Knows how far the command at the head of `input` has been seen.
     pub parser: Parser,
@@ -43,6 +44,8 @@ pub struct Connection {
     pub sending: usize,
     /// Why nothing is executed at present.
     pub held: Held,
+    /// The command it waits in, and with which its session lies.
+    pub waiter: Option<Arc<Waiter>>,
     /// A wake-up came while the session was away.
     pub woken: bool,
     /// The driver was told to stop reading.
@@ -73,6 +76,7 @@ impl Connection {
             out: Reply::new(Protocol::Resp2),
             sending: 0,
             held: Held::default(),
+            waiter: None,
             woken: false,
             reading_paused: false,
             read_closed: false,
@@ -104,6 +108,6 @@ impl Connection {
 
     /// Whether the socket should not be read for now.
     pub fn wants_pause(&self) -> bool {
-        !self.may_execute() && !self.held.output_full && self.input.len() > READ_AHEAD_MAX
+        !self.may_execute() && !self.held.output_full && self.waiter.is_none() && self.input.len() > READ_AHEAD_MAX
     }
 }

@@ -14,7 +14,7 @@ use boxcar_sys::affinity::{self, CpuList};
 use boxcar_sys::clock::{monotonic_us, wall_ms};
 use boxcar_sys::{Backend, Driver, DriverError, DriverOptions, Feature, ListenerId, Token, Wait};
 use slab::Slab;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -82,6 +82,8 @@ pub(super) struct State {
     pub starved: VecDeque<Token>,
     /// Connections held back by CLIENT PAUSE.
     pub paused: Vec<Token>,
+    /// When clients in blocking commands have waited long enough, in microseconds of the monotonic clock.
+    pub deadlines: BTreeSet<(u64, u64)>,
     /// Connections whose sockets are to be read again.
     pub resume: Vec<Token>,
     /// Connections to close at once.
@@ -146,6 +148,7 @@ impl IoThread {
             ready: VecDeque::new(),
             starved: VecDeque::new(),
             paused: Vec::new(),
+            deadlines: BTreeSet::new(),
             resume: Vec::new(),
             kill: Vec::new(),
             open_batches: (0..spec.workers.count()).map(|_| None).collect(),
@@ -176,6 +179,7 @@ impl IoThread {
         let wait = self.wait();
         self.driver.turn(wait, &mut self.state)?;
         self.state.inbox.awake();
+        self.state.end_waits();
         self.state.read_mail();
         self.accept();
         self.state.take_returns();
@@ -209,7 +213,7 @@ impl IoThread {
         }
         self.state.inbox.fall_asleep();
         if self.state.inbox.is_empty() && self.state.returns.is_empty() {
-            Wait::For(TICK)
+            Wait::For(self.state.next_deadline().map_or(TICK, |left| left.min(TICK)))
         } else {
             Wait::Poll
         }
@@ -246,11 +250,12 @@ impl State {
         !self.ready.is_empty() || !self.dirty.is_empty() || !self.kill.is_empty()
     }
 
-    fn read_mail(&mut self) {
+    pub fn read_mail(&mut self) {
         while let Some(mail) = self.inbox.take() {
             self.rang = true;
             match mail {
                 Mail::Wake(token) => self.wake(token),
+                Mail::Unblocked(token) => self.take_home(token),
                 Mail::Kill(token) => self.kill.push(token),
                 Mail::Push(token, bytes) => self.push(token, &bytes),
                 Mail::Look => self.unpause(wall_ms()),

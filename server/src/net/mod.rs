@@ -5,6 +5,7 @@
 
 mod accepting;
 mod closing;
+mod blocking;
 mod connection;
 mod dispatching;
 mod io_thread;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 pub struct Run {
     /// The connection.
     pub token: Token,
-    /// Its session, which is the worker's until the batch returns.
+    /// Its session, which is the worker's until the batch returns, unless the connection's command waits then.
     pub session: Option<Box<Session>>,
     /// The raw bytes of the commands.
     pub input: Vec<u8>,
@@ -40,9 +40,13 @@ impl Run {
     pub fn rest(&self) -> &[u8] {
         match self.stop {
             Stop::Finished | Stop::Closing => &[],
-            Stop::Parked { command } | Stop::Paused { command } | Stop::OutputFull { command } => {
-                &self.input[self.commands.command(command).start as usize..]
-            }
+            Stop::Parked { command }
+            | Stop::Paused { command }
+            | Stop::OutputFull { command }
+            | Stop::Blocked { command } => match self.commands.len() {
+                len if len == command => &[],
+                _ => &self.input[self.commands.command(command).start as usize..],
+            },
         }
     }
 }
@@ -113,8 +117,7 @@ impl Batch {
     /// Executes all runs and sends the batch home.
     pub fn execute(mut self, executor: &Executor, output_limit: usize) {
         for run in self.runs() {
-            let session = run.session.as_mut().expect("a run travels with its session");
-            run.stop = executor.execute(session, &run.input, &run.commands, &mut run.reply, output_limit);
+            run.stop = executor.execute(&mut run.session, &run.input, &run.commands, &mut run.reply, output_limit);
         }
         let home = Arc::clone(&self.home);
         home.push(self);

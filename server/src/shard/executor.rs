@@ -7,6 +7,7 @@ use super::locking::{self, Plan};
 use crate::clients::pause::PauseMode;
 use crate::clients::{Queued, ReplyMode, Session};
 use crate::commands::access::AccessClock;
+use crate::commands::blocking;
 use crate::commands::call::{call, write_error};
 use crate::commands::row::Flags;
 use crate::commands::table::Lookup;
@@ -41,6 +42,12 @@ pub enum Stop {
     },
     /// The replies outgrew the given bound: go on when they are sent.
     OutputFull {
+        /// First command not executed.
+        command: usize,
+    },
+    /// The last executed command waits (see [`crate::commands::blocking`]); the connection's session lies with its
+    /// waiter and comes home by mail.
+    Blocked {
         /// First command not executed.
         command: usize,
     },
@@ -81,10 +88,11 @@ impl Executor {
     }
 
     /// Executes `commands`, whose bytes lie in `input`, for `session`; replies are appended to `reply`. Stops
-    /// early when `reply` holds more than `output_limit` bytes.
+    /// early when `reply` holds more than `output_limit` bytes. The session is there, and stays unless a command
+    /// blocks.
     pub fn execute(
         &self,
-        session: &mut Session,
+        session: &mut Option<Box<Session>>,
         input: &[u8],
         commands: &Commands,
         reply: &mut Reply,
@@ -94,8 +102,9 @@ impl Executor {
         let mut keys = Keys::new(&server.keyspace, &self.stats, wall_ms());
         keys.access = AccessClock::of(&server.config);
         let mut batch = Run { server, stats: &self.stats, input, commands, tick: Ticks::now(), last: None };
-        session.client.active_ms.store(keys.now_ms, Relaxed);
-        reply.set_protocol(session.protocol);
+        let seated = seated(session);
+        seated.client.active_ms.store(keys.now_ms, Relaxed);
+        reply.set_protocol(seated.protocol);
         let mut stop = Stop::Finished;
         let mut first = 0;
         while first < commands.len() {
@@ -110,11 +119,17 @@ impl Executor {
             // Let others have a hot shard between windows.
             keys.release();
         }
-        if let Some(last) = batch.last {
-            session.client.last_command.store(last, Relaxed);
+        if let Some(session) = session {
+            batch.note_last(session);
         }
         stop
     }
+}
+
+/// The session of the connection whose commands are executed.
+#[inline]
+fn seated(session: &mut Option<Box<Session>>) -> &mut Session {
+    session.as_deref_mut().expect("only a connection with its session executes")
 }
 
 /// The commands of one call of [`Executor::execute`].
@@ -132,19 +147,26 @@ impl<'k> Run<'k, '_> {
         Args::new(self.input, self.commands.argv(command))
     }
 
+    /// Tells other threads which command was the last.
+    fn note_last(&self, session: &Session) {
+        if let Some(last) = self.last {
+            session.client.last_command.store(last, Relaxed);
+        }
+    }
+
     fn window(
         &mut self,
         range: std::ops::Range<usize>,
-        session: &mut Session,
+        session: &mut Option<Box<Session>>,
         keys: &mut Keys<'k>,
         reply: &mut Reply,
         output_limit: usize,
     ) -> Stop {
         let mut staged = [UNSTAGED; WINDOW];
-        self.stage(range.clone(), session.db, &mut staged);
+        self.stage(range.clone(), seated(session).db, &mut staged);
         for (command, staged) in range.zip(staged) {
             let stop = match staged.entry {
-                Some(entry) if self.is_plain(session, keys) => {
+                Some(entry) if self.is_plain(seated(session), keys) => {
                     self.execute_single(command, entry, staged.place, session, keys, reply)
                 }
                 _ => self.execute_checked(command, session, keys, reply),
@@ -195,24 +217,26 @@ impl<'k> Run<'k, '_> {
         command: usize,
         entry: &'k Entry,
         place: Place,
-        session: &mut Session,
+        session: &mut Option<Box<Session>>,
         keys: &mut Keys<'k>,
         reply: &mut Reply,
     ) -> Stop {
         if let Err(shard) = locking::acquire_one(keys, place.shard)
-            && self.park(shard, session)
+            && self.park(shard, seated(session))
         {
             return Stop::Parked { command };
-        } else if !keys.holds_only(place.shard) {
+        } else if !keys.holds_only(place.shard) || locking::needs_more(keys, entry) {
             return self.execute_checked(command, session, keys, reply);
         }
         let args = Args::new(self.input, self.commands.argv(command));
         keys.remember(args.at(entry.single_key), place);
-        self.call(entry, args, session, keys, reply);
+        self.call(entry, args, seated(session), keys, reply);
         keys.forget();
         Stop::Finished
     }
 
+    /// Executes a command whose locks are held, and whatever waited for what it has brought. True when the command
+    /// waits itself.
     fn call(
         &mut self,
         entry: &'k Entry,
@@ -220,13 +244,19 @@ impl<'k> Run<'k, '_> {
         session: &mut Session,
         keys: &mut Keys<'k>,
         reply: &mut Reply,
-    ) {
+    ) -> bool {
         self.last = Some(entry.id);
         keys.db = session.db;
         keys.no_touch = session.no_touch;
         let mut cx = self.context(entry, session, keys, reply);
         call(&mut cx, args);
         self.tick = cx.tick;
+        let blocked = cx.blocked;
+        if keys.has_ready() {
+            blocking::serve(self.server, self.stats, keys);
+            self.tick = Ticks::now();
+        }
+        blocked
     }
 
     fn context<'c>(
@@ -245,6 +275,8 @@ impl<'k> Run<'k, '_> {
             command: entry,
             in_transaction: false,
             tick: self.tick,
+            serving: false,
+            blocked: false,
         }
     }
 
@@ -262,10 +294,11 @@ impl<'k> Run<'k, '_> {
     fn execute_checked(
         &mut self,
         command: usize,
-        session: &mut Session,
+        slot: &mut Option<Box<Session>>,
         keys: &mut Keys<'k>,
         reply: &mut Reply,
     ) -> Stop {
+        let session = seated(slot);
         let args = Args::new(self.input, self.commands.argv(command));
         let before = reply.len();
         if session.reply_mode == ReplyMode::SkipNext {
@@ -303,30 +336,41 @@ impl<'k> Run<'k, '_> {
                     queue(entry, args, self.commands.command(command), session);
                     reply.simple("QUEUED");
                 } else if self.lock(entry, args, session, keys) {
-                    self.call(entry, args, session, keys, reply);
+                    let blocked = self.call(entry, args, session, keys, reply);
+                    if blocked {
+                        self.leave_waiting(slot);
+                        keys.release();
+                        return Stop::Blocked { command: command + 1 };
+                    }
                     keys.release();
                 } else {
                     return Stop::Parked { command };
                 }
             }
         }
-        if matches!(session.reply_mode, ReplyMode::Off | ReplyMode::Skip) {
+        if session.leaves_reply_out() {
             reply.truncate(before);
-        }
-        if session.reply_mode == ReplyMode::Skip {
-            session.reply_mode = ReplyMode::On;
         }
         if session.close_after_reply { Stop::Closing } else { Stop::Finished }
     }
 
+    /// Leaves the session with the waiter of its client, before anybody can find that in a queue.
+    fn leave_waiting(&self, slot: &mut Option<Box<Session>>) {
+        let session = slot.take().expect("the session of the command that waits");
+        self.note_last(&session);
+        let waiter = session.client.waiter().expect("a client that waits has a waiter");
+        waiter.wait(session);
+    }
+
     /// Takes all locks the command needs; false when the connection was parked instead.
     fn lock(&self, entry: &Entry, args: Args<'_>, session: &Session, keys: &mut Keys<'k>) -> bool {
-        let plan = locking::plan(&self.server.keyspace, &self.server.table, entry, args, session);
+        let mut plan = locking::plan(&self.server.keyspace, &self.server.table, entry, args, session);
         if plan == Plan::Some(Default::default()) {
             return true;
         }
         loop {
             match locking::acquire(keys, &plan) {
+                Ok(()) if locking::widen(&mut plan, keys, entry) => {}
                 Ok(()) => return true,
                 Err(shard) if self.park(shard, session) => return false,
                 Err(_) => {}

@@ -2,7 +2,8 @@
 //! INFO's rates, forgetting abandoned watches, and choosing the dispatch when it is `auto`.
 
 use super::worker::Workers;
-use crate::commands::Server;
+use crate::commands::blocking;
+use crate::commands::{Keys, Server};
 use crate::commands::server_state::ActiveDispatch;
 use crate::config::choices::Dispatch;
 use crate::config::rows;
@@ -81,26 +82,32 @@ impl Housekeeper {
 
     /// One step in one shard; true when it is worth another one at once. A held shard is passed over.
     fn expire_in(&self, shard: u32, db: usize, now_ms: i64) -> bool {
-        let Some(mut guard) = self.server.keyspace.try_lock(shard) else { return false };
+        let keyspace = &self.server.keyspace;
+        let Some(mut guard) = keyspace.try_lock(shard) else { return false };
         let mut expired_keys: Vec<Box<[u8]>> = Vec::new();
         let (mut part, extension) = guard.db_and_ext(db);
         if part.expires_len() == 0 {
             return false;
         }
         let step = part.expire_step(now_ms, EXPIRE_STEP, &mut |record| {
-            if extension.has_watchers() {
+            if !extension.is_indifferent() {
                 expired_keys.push(record.key().into());
             }
         });
-        for key in &expired_keys {
-            extension.touched(db, key);
+        if !expired_keys.is_empty() {
+            let mut keys = Keys::new(keyspace, &self.stats, now_ms);
+            keys.hold(guard);
+            keys.db = db;
+            expired_keys.iter().for_each(|key| keys.touched(key));
+            blocking::serve(&self.server, &self.stats, &mut keys);
         }
         self.stats.metrics.expired_keys.add(step.expired as u64);
         step.expired * 100 > step.checked * EXPIRE_AGAIN_PERCENT && !step.wrapped
     }
 
-    /// Forgets abandoned watches.
+    /// Forgets abandoned watches, and waits that are over.
     fn sweep(&self) {
+        blocking::sweep(&self.server.keyspace, &self.server.blocking.figures);
         for shard in 0..self.server.keyspace.shards() as u32 {
             if let Some(mut guard) = self.server.keyspace.try_lock(shard) {
                 guard.ext().sweep();

@@ -121,6 +121,7 @@ fn flag_letters(flags: ClientFlags) -> String {
     const LETTERS: &[(ClientFlags, char)] = &[
         (ClientFlags::MONITOR, 'O'),
         (ClientFlags::MULTI, 'x'),
+        (ClientFlags::BLOCKED, 'b'),
         (ClientFlags::DIRTY, 'd'),
         (ClientFlags::CLOSE_AFTER_REPLY, 'c'),
         (ClientFlags::CLOSE_ASAP, 'A'),
