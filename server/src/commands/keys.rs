@@ -3,6 +3,7 @@
 
 use super::access::AccessClock;
 use super::blocking::Ready;
+use super::events::{EventClass, KeyEvent};
 use super::watch::ShardExtension;
 use crate::observability::stats::ThreadStats;
 use boxcar_store::{Db, Entry, Keyspace, OwnedRecord, Place, Record, ShardGuard, Value};
@@ -36,6 +37,10 @@ pub struct Keys<'k> {
     pub no_touch: bool,
     /// How uses of keys are remembered.
     pub access: AccessClock,
+    /// The classes of events that somebody wants to know of.
+    pub wanted_events: EventClass,
+    /// What happened, in order, as far as it is wanted.
+    pub events: Vec<KeyEvent>,
 }
 
 impl<'k> Keys<'k> {
@@ -51,6 +56,8 @@ impl<'k> Keys<'k> {
             hashed: (std::ptr::null(), 0, Place { hash: 0, shard: 0 }),
             no_touch: false,
             access: AccessClock::default(),
+            wanted_events: EventClass::empty(),
+            events: Vec::new(),
         }
     }
 
@@ -284,6 +291,15 @@ impl<'k> Keys<'k> {
     #[cold]
     fn make_ready(&mut self, place: Place, key: &[u8]) {
         self.ready.push_back(Ready { db: self.db, place, key: key.into() });
+    }
+
+    /// Says what happened to a key of the selected database, where and as Redis does
+    /// (<https://redis.io/docs/latest/develop/use/keyspace-notifications/>).
+    #[inline]
+    pub fn event(&mut self, class: EventClass, name: &'static str, key: &[u8]) {
+        if self.wanted_events.contains(class) {
+            self.events.push(KeyEvent { class, name, db: self.db, key: key.into() });
+        }
     }
 
     /// Runs `step` with another database selected.

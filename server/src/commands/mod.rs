@@ -10,6 +10,7 @@ pub mod blocking;
 pub mod call;
 pub mod context;
 pub mod error;
+pub mod events;
 pub mod help;
 pub mod keys;
 pub mod reclaim;

@@ -2,6 +2,7 @@
 
 use super::{ADMIN_FLAGS, FLAGS, ROW};
 use crate::clients::pause::PauseMode;
+use crate::clients::waiter::End;
 use crate::clients::{ClientFlags, ReplyMode};
 use crate::commands::help::subcommand_syntax;
 use crate::commands::row::{Argument, Command};
