@@ -21,6 +21,7 @@ mod hash;
 mod hash_map;
 mod keyspace;
 mod list;
+pub mod listpack;
 mod lock;
 mod object;
 mod record;
