@@ -6,7 +6,7 @@ use super::blocking::Ready;
 use super::events::{EventClass, KeyEvent};
 use super::watch::ShardExtension;
 use crate::observability::stats::ThreadStats;
-use boxcar_store::{Db, Entry, Keyspace, OwnedRecord, Place, Record, ShardGuard, Value};
+use boxcar_store::{Db, Entry, Keyspace, Kind, OwnedRecord, Place, Record, ShardGuard, Value};
 use smallvec::SmallVec;
 use std::collections::VecDeque;
 
@@ -129,6 +129,11 @@ impl<'k> Keys<'k> {
     /// for a client that waits, this holds of keys in the shards that happen to be locked.
     pub fn holds(&self, key: &[u8]) -> bool {
         self.holds_shard(self.locate(key).shard)
+    }
+
+    /// Whether the key may be touched, as [`Keys::holds`] says, and has a value of this kind.
+    pub fn holds_kind(&mut self, key: &[u8], kind: Kind) -> bool {
+        self.holds(key) && self.peek(key).is_some_and(|record| record.kind() == kind)
     }
 
     /// The shards that have to be locked, too, before a change in the locked ones: see [`super::blocking`].

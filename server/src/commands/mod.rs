@@ -24,6 +24,7 @@ pub(crate) mod testing;
 
 pub mod connection;
 pub mod generic;
+pub mod list;
 pub mod server;
 pub mod string;
 pub mod transaction;
@@ -38,7 +39,7 @@ pub use table::{Entry, Table};
 
 /// The families, in the order of COMMAND's output.
 pub const FAMILIES: &[&[&[Command]]] =
-    &[string::COMMANDS, generic::COMMANDS, connection::COMMANDS, server::COMMANDS, &[transaction::COMMANDS]];
+    &[string::COMMANDS, list::COMMANDS, generic::COMMANDS, connection::COMMANDS, server::COMMANDS, &[transaction::COMMANDS]];
 
 /// INFO's sections that this room knows, in Redis's order.
 pub const INFO_SECTIONS: &[server_state::InfoSection] = server::info::SECTIONS;

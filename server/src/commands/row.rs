@@ -107,6 +107,8 @@ bitflags::bitflags! {
         const DANGEROUS = 1 << 5;
         /// `@admin`
         const ADMIN = 1 << 6;
+        /// `@list`
+        const LIST = 1 << 7;
     }
 }
 
@@ -115,6 +117,8 @@ bitflags::bitflags! {
 pub enum Group {
     /// Strings.
     String,
+    /// Lists.
+    List,
     /// Keys of any type.
     Generic,
     /// The connection itself.
@@ -130,6 +134,7 @@ impl Group {
     pub fn name(self) -> &'static str {
         match self {
             Self::String => "string",
+            Self::List => "list",
             Self::Generic => "generic",
             Self::Connection => "connection",
             Self::Server => "server",

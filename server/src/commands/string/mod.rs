@@ -44,7 +44,7 @@ fn string_value(record: Record<'_>) -> Result<Value<'_>, Error> {
 
 /// Replies with a string.
 #[inline]
-fn write_value(reply: &mut Reply, value: Value<'_>) {
+pub(in crate::commands) fn write_value(reply: &mut Reply, value: Value<'_>) {
     match value {
         Value::Bytes(bytes) => reply.bulk(bytes),
         Value::Integer(number) => reply.bulk_integer(number),
