@@ -22,8 +22,10 @@ pub mod watch;
 #[cfg(test)]
 pub(crate) mod testing;
 
+pub mod bitmap;
 pub mod connection;
 pub mod generic;
+pub mod hyperloglog;
 pub mod list;
 pub mod server;
 pub mod string;
@@ -38,8 +40,16 @@ pub use server_state::Server;
 pub use table::{Entry, Table};
 
 /// The families, in the order of COMMAND's output.
-pub const FAMILIES: &[&[&[Command]]] =
-    &[string::COMMANDS, list::COMMANDS, generic::COMMANDS, connection::COMMANDS, server::COMMANDS, &[transaction::COMMANDS]];
+pub const FAMILIES: &[&[&[Command]]] = &[
+    string::COMMANDS,
+    bitmap::COMMANDS,
+    hyperloglog::COMMANDS,
+    list::COMMANDS,
+    generic::COMMANDS,
+    connection::COMMANDS,
+    server::COMMANDS,
+    &[transaction::COMMANDS],
+];
 
 /// INFO's sections that this room knows, in Redis's order.
 pub const INFO_SECTIONS: &[server_state::InfoSection] = server::info::SECTIONS;

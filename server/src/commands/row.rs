@@ -107,8 +107,12 @@ bitflags::bitflags! {
         const DANGEROUS = 1 << 5;
         /// `@admin`
         const ADMIN = 1 << 6;
+        /// `@bitmap`
+        const BITMAP = 1 << 7;
+        /// `@hyperloglog`
+        const HYPERLOGLOG = 1 << 8;
         /// `@list`
-        const LIST = 1 << 7;
+        const LIST = 1 << 9;
     }
 }
 
@@ -117,6 +121,10 @@ bitflags::bitflags! {
 pub enum Group {
     /// Strings.
     String,
+    /// Strings as arrays of bits.
+    Bitmap,
+    /// Strings as sketches of sets.
+    Hyperloglog,
     /// Lists.
     List,
     /// Keys of any type.
@@ -134,6 +142,8 @@ impl Group {
     pub fn name(self) -> &'static str {
         match self {
             Self::String => "string",
+            Self::Bitmap => "bitmap",
+            Self::Hyperloglog => "hyperloglog",
             Self::List => "list",
             Self::Generic => "generic",
             Self::Connection => "connection",

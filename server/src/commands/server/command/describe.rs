@@ -165,6 +165,8 @@ pub fn categories(entry: &Entry) -> impl Iterator<Item = &'static str> + use<> {
         ("write", flags.contains(Flags::WRITE)),
         ("list", has(Categories::LIST)),
         ("string", has(Categories::STRING)),
+        ("bitmap", has(Categories::BITMAP)),
+        ("hyperloglog", has(Categories::HYPERLOGLOG)),
         ("pubsub", flags.contains(Flags::PUBSUB)),
         ("admin", admin || has(Categories::ADMIN)),
         ("fast", flags.contains(Flags::FAST)),
