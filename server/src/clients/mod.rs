@@ -4,11 +4,13 @@
 pub mod inbox;
 pub mod monitors;
 pub mod pause;
+pub mod pubsub;
 pub mod registry;
 pub mod session;
+pub mod tracking;
 pub mod waiter;
 
-pub use inbox::{Inbox, Mail};
+pub use inbox::{Inbox, Inboxes, Mail};
 pub use registry::{Client, ClientFlags, Clients};
 pub use session::{Queued, ReplyMode, Session, Transaction};
 pub use waiter::Waiter;

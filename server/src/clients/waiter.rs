@@ -8,7 +8,7 @@
 use super::inbox::Mail;
 use super::registry::Client;
 use super::session::{Queued, Session};
-use boxcar_resp::Reply;
+use boxcar_resp::{Protocol, Reply};
 use boxcar_store::{Kind, Place};
 use smallvec::SmallVec;
 use std::fmt;
@@ -63,6 +63,8 @@ pub struct Waiter {
     pub client: Arc<Client>,
     /// The command.
     pub command: Queued,
+    /// The protocol of its connection.
+    pub protocol: Protocol,
     /// The database of the keys.
     pub db: usize,
     /// Who came first: grows from waiter to waiter, and is drawn while the keys' shards are locked.
@@ -93,6 +95,7 @@ impl fmt::Debug for Waiter {
 #[expect(missing_docs, reason = "described there")]
 pub struct Wish {
     pub command: Queued,
+    pub protocol: Protocol,
     pub db: usize,
     pub ticket: u64,
     pub deadline_us: Option<u64>,
@@ -106,10 +109,11 @@ pub struct Wish {
 impl Waiter {
     /// A waiter of `client`, whose session is still with the executing thread: [`Waiter::wait`] follows.
     pub fn new(client: &Arc<Client>, wish: Wish) -> Arc<Self> {
-        let Wish { command, db, ticket, deadline_us, kind, even_missing, keys, links, timed_out } = wish;
+        let Wish { command, protocol, db, ticket, deadline_us, kind, even_missing, keys, links, timed_out } = wish;
         Arc::new(Self {
             client: Arc::clone(client),
             command,
+            protocol,
             db,
             ticket,
             deadline_us,

@@ -3,7 +3,8 @@
 
 use super::access::AccessClock;
 use super::blocking::Ready;
-use super::events::{EventClass, KeyEvent};
+use super::events::EventClass;
+use super::news::News;
 use super::watch::ShardExtension;
 use crate::observability::stats::ThreadStats;
 use boxcar_store::{Ahead, Db, Entry, Keyspace, Kind, OwnedRecord, Place, Record, ShardGuard, Value};
@@ -47,10 +48,8 @@ pub struct Keys<'k> {
     pub no_touch: bool,
     /// How uses of keys are remembered.
     pub access: AccessClock,
-    /// The classes of events that somebody wants to know of.
-    pub wanted_events: EventClass,
-    /// What happened, in order, as far as it is wanted.
-    pub events: Vec<KeyEvent>,
+    /// What others are to be told.
+    pub news: News,
 }
 
 impl<'k> Keys<'k> {
@@ -68,8 +67,7 @@ impl<'k> Keys<'k> {
             next_planned: Cell::new(0),
             no_touch: false,
             access: AccessClock::default(),
-            wanted_events: EventClass::empty(),
-            events: Vec::new(),
+            news: News::default(),
         }
     }
 
@@ -205,7 +203,7 @@ impl<'k> Keys<'k> {
     /// When it is not locked: the row's key specs and the handler disagree.
     #[inline]
     pub fn shard(&mut self, shard: u32) -> &mut Shard<'k> {
-        find(&mut self.held, self.keyspace.shards(), shard)
+        held_shard(&mut self.held, self.keyspace.shards(), shard)
     }
 
     /// The selected database's part of a shard, and what the server keeps beside it.
@@ -225,16 +223,21 @@ impl<'k> Keys<'k> {
     /// [`Keys::entry`] of a key whose place is known.
     #[inline]
     pub fn entry_at<'s, 'key>(&'s mut self, place: Place, key: &'key [u8]) -> Entry<'s, 'key> {
-        let (now_ms, selected) = (self.now_ms, self.db);
-        let Self { held, keyspace, ready, stats, .. } = self;
-        let (db, ext) = find(held, keyspace.shards(), place.shard).db_and_ext(selected);
+        let Self { held, keyspace, now_ms, stats, db: selected, news, ready, .. } = self;
+        let shard = held_shard(held, keyspace.shards(), place.shard);
+        let (db, ext) = shard.db_and_ext(*selected);
         match db.into_entry(place.hash, key) {
-            Entry::Occupied(entry) if is_due(entry.record(), now_ms) => {
+            Entry::Occupied(entry) if is_due(entry.record(), *now_ms) => {
                 stats.metrics.expired_keys.add(1);
-                if ext.touched(selected, key) {
-                    ready.push_back(Ready { db: selected, place, key: key.into() });
+                news.expired(ext, *selected, key);
+                if ext.waiting.make_ready(*selected, key) {
+                    ready.push_back(Ready { db: *selected, place, key: key.into() });
                 }
                 Entry::Vacant(entry.vacate(place.hash, key))
+            }
+            Entry::Vacant(entry) if news.is_attentive() => {
+                news.missing(*selected, key);
+                Entry::Vacant(entry)
             }
             entry => entry,
         }
@@ -265,9 +268,18 @@ impl<'k> Keys<'k> {
         Some(record)
     }
 
-    /// Looks a key up for questions about it (TTL, TYPE, OBJECT): counts hit or miss, leaves its access clock alone.
+    /// Looks a key up for questions about it (TTL, TYPE): counts hit or miss, leaves its access clock alone.
     #[inline]
     pub fn inspect(&mut self, key: &[u8]) -> Option<Record<'_>> {
+        if self.news.wants(EventClass::MISS) && !self.exists(key) {
+            self.event(EventClass::MISS, "keymiss", key);
+        }
+        self.inspect_quietly(key)
+    }
+
+    /// [`Keys::inspect`] without the event of a missing key (OBJECT).
+    #[inline]
+    pub fn inspect_quietly(&mut self, key: &[u8]) -> Option<Record<'_>> {
         let stats = self.stats;
         let record = self.peek(key);
         match record {
@@ -295,13 +307,14 @@ impl<'k> Keys<'k> {
     #[inline]
     pub fn set(&mut self, key: &[u8], value: Value<'_>, expire_at_ms: Option<i64>) {
         let place = self.locate(key);
-        let (clock, selected) = (self.replaced_key_clock(key), self.db);
-        let (mut db, ext) = self.parts(place.shard);
-        db.set(place.hash, key, value, expire_at_ms, clock);
-        if ext.touched(selected, key) {
-            self.make_ready(place, key);
+        if self.news.is_attentive() {
+            // Others may want to know that it had expired, or was not there.
+            self.exists(key);
         }
-        self.stats.metrics.changes.add(1);
+        let clock = self.replaced_key_clock(key);
+        let (mut db, _) = self.parts(place.shard);
+        db.set(place.hash, key, value, expire_at_ms, clock);
+        self.changed_at(place, key);
     }
 
     /// Takes a key out; `None` when it is missing. Reports the change.
@@ -339,23 +352,45 @@ impl<'k> Keys<'k> {
 
     #[inline]
     fn touched_at(&mut self, place: Place, key: &[u8]) {
-        let db = self.db;
-        if self.shard(place.shard).ext().touched(db, key) {
-            self.make_ready(place, key);
+        if self.shard(place.shard).ext().is_observed() | self.news.is_attentive() {
+            self.tell(place, key);
         }
     }
 
+    /// Tells whom it concerns that a key of the selected database has changed.
     #[cold]
-    fn make_ready(&mut self, place: Place, key: &[u8]) {
-        self.ready.push_back(Ready { db: self.db, place, key: key.into() });
+    fn tell(&mut self, place: Place, key: &[u8]) {
+        let Self { held, keyspace, db, news, .. } = self;
+        let shard = held_shard(held, keyspace.shards(), place.shard);
+        news.changed(shard.ext(), *db, key);
+        self.make_ready(place, key);
+        if self.news.was_missing(self.db, key) && self.exists(key) {
+            self.event(EventClass::NEW, "new", key);
+        }
+    }
+
+    /// Clients that wait for a key of the selected database are served after the command.
+    pub fn make_ready(&mut self, place: Place, key: &[u8]) {
+        let db = self.db;
+        if self.shard(place.shard).ext().waiting.make_ready(db, key) {
+            self.ready.push_back(Ready { db, place, key: key.into() });
+        }
+    }
+
+    /// Forgets keys that clients have in their caches, of the held shards, until there are no more than `max` in all.
+    pub fn evict_tracked(&mut self, max: usize) {
+        let cause = self.news.came_across();
+        for shard in &mut self.held {
+            self.news.mailed_self |= shard.ext().tracked.evict(max, cause);
+        }
     }
 
     /// Says what happened to a key of the selected database, where and as Redis does
     /// (<https://redis.io/docs/latest/develop/use/keyspace-notifications/>).
     #[inline]
     pub fn event(&mut self, class: EventClass, name: &'static str, key: &[u8]) {
-        if self.wanted_events.contains(class) {
-            self.events.push(KeyEvent { class, name, db: self.db, key: key.into() });
+        if self.news.wants(class) {
+            self.news.event(class, name, self.db, key);
         }
     }
 
@@ -393,9 +428,9 @@ impl<'k> Keys<'k> {
     }
 }
 
-/// The locked shard with this number, of so many in all.
+/// The locked shard with this number.
 #[inline]
-fn find<'g, 'k>(held: &'g mut Guards<'k>, shards: usize, shard: u32) -> &'g mut Shard<'k> {
+fn held_shard<'s, 'k>(held: &'s mut Guards<'k>, shards: usize, shard: u32) -> &'s mut Shard<'k> {
     let index = match held.len() {
         1 => 0,
         len if len == shards => shard as usize,

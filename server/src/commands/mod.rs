@@ -13,6 +13,7 @@ pub mod error;
 pub mod events;
 pub mod help;
 pub mod keys;
+pub mod news;
 pub mod reclaim;
 pub mod row;
 pub mod server_state;
@@ -27,6 +28,7 @@ pub mod connection;
 pub mod generic;
 pub mod hyperloglog;
 pub mod list;
+pub mod pubsub;
 pub mod server;
 pub mod string;
 pub mod transaction;
@@ -49,6 +51,7 @@ pub const FAMILIES: &[&[&[Command]]] = &[
     connection::COMMANDS,
     server::COMMANDS,
     &[transaction::COMMANDS],
+    pubsub::COMMANDS,
 ];
 
 /// INFO's sections that this room knows, in Redis's order.

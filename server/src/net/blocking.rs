@@ -39,8 +39,10 @@ impl State {
         }
         let (session, reply) = blocking::settle(&self.server, &self.stats, &waiter, settled);
         connection.client.active_ms.store(wall_ms(), Relaxed);
-        connection.out.raw(&reply);
+        // What was sent to it meanwhile came first.
         connection.session = Some(session);
+        connection.take_pushes(usize::MAX);
+        connection.out.raw(&reply);
         let index = token.index();
         if connection.gone {
             self.remove(index);

@@ -2,6 +2,7 @@
 
 use super::connection::{Connection, KEPT_BYTES};
 use super::io_thread::State;
+use crate::clients::ClientFlags;
 use crate::commands::server_state::ActiveDispatch;
 use crate::config::rows;
 use crate::shard::executor::Stop;
@@ -178,7 +179,9 @@ impl State {
 
     /// Executes the parsed commands, here or on a worker; returns how many of the `consumed` bytes are done with.
     fn execute(&mut self, index: usize, input: &[u8], consumed: usize) -> usize {
-        if self.server.dispatch() == ActiveDispatch::Rings {
+        self.keep_order(index);
+        let at_home = std::mem::take(&mut self.connections[index].at_home);
+        if self.server.dispatch() == ActiveDispatch::Rings && !at_home {
             return if self.dispatch(index, &input[..consumed]) { consumed } else { 0 };
         }
         let limit = self.server.output_bound();
@@ -186,17 +189,15 @@ impl State {
         let (session, out) = (&mut connection.session, &mut connection.out);
         let stop = self.executor.execute(session, input, &self.commands, out, limit);
         self.mark_dirty(index);
-        let unexecuted = |command: usize| self.commands.command(command).start as usize;
-        let done = match stop {
-            Stop::Finished | Stop::Closing => consumed,
-            Stop::Blocked { command } if command == self.commands.len() => consumed,
-            Stop::Parked { command }
-            | Stop::Paused { command }
-            | Stop::OutputFull { command }
-            | Stop::Blocked { command } => unexecuted(command),
+        let done = match stop.unexecuted() {
+            None => consumed,
+            Some(command) => self.commands.command(command).start as usize,
         };
         if done < consumed {
             self.connections[index].parser = Parser::new();
+        }
+        if matches!(stop, Stop::Mail { .. }) {
+            self.ready.push_back(self.connections[index].token);
         }
         self.hold(index, stop);
         done
@@ -221,7 +222,17 @@ impl State {
             }
             Stop::OutputFull { .. } => connection.held.output_full = true,
             Stop::Blocked { .. } => self.await_session(index),
+            Stop::Home { .. } => connection.at_home = true,
+            Stop::Mail { .. } => {}
         }
+    }
+
+    /// Sees to it that what was sent to a connection before its next command is executed also comes before the reply.
+    fn keep_order(&mut self, index: usize) {
+        if self.connections[index].client.flags().intersects(ClientFlags::LISTENS) {
+            self.read_mail();
+        }
+        self.connections[index].take_pushes(usize::MAX);
     }
 
     /// Executes an inline command that had to be unescaped, in its multibulk form. False when it was not executed

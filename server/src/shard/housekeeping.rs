@@ -2,9 +2,10 @@
 //! INFO's rates, forgetting abandoned watches, and choosing the dispatch when it is `auto`.
 
 use super::worker::Workers;
-use crate::commands::blocking;
-use crate::commands::{Keys, Server};
+use crate::clients::tracking::Cause;
+use crate::commands::events::{EventClass, KeyEvent};
 use crate::commands::server_state::ActiveDispatch;
+use crate::commands::{Keys, Server, blocking, news};
 use crate::config::choices::Dispatch;
 use crate::config::rows;
 use crate::observability::stats::ThreadStats;
@@ -46,12 +47,15 @@ impl Housekeeper {
             let period = Duration::from_micros(1_000_000 / hz);
             self.server.stats.sample(monotonic_us());
             self.server.measure_memory();
-            if self.server.active_expire.load(Relaxed) {
+            // What expires may have to be told, and must not flood threads that cannot follow.
+            let crowded = self.server.inboxes.any_full() && self.server.has_listeners();
+            if self.server.active_expire.load(Relaxed) && !crowded {
                 self.expire(period);
             }
             if turn.is_multiple_of(hz) {
                 self.sweep();
                 self.choose_dispatch();
+                self.server.trim_tracking();
             }
             turn += 1;
             thread::sleep(period);
@@ -89,16 +93,29 @@ impl Housekeeper {
         if part.expires_len() == 0 {
             return false;
         }
+        let notified = self.server.notified();
+        let broadcasts = self.server.tracking.broadcasts();
+        let told = extension.is_observed() || broadcasts || notified.contains(EventClass::EXPIRED);
         let step = part.expire_step(now_ms, EXPIRE_STEP, &mut |record| {
-            if !extension.is_indifferent() {
+            if told {
                 expired_keys.push(record.key().into());
             }
         });
-        if !expired_keys.is_empty() {
+        for key in &expired_keys {
+            extension.touched(db, key, Cause::NOBODY);
+            if notified.contains(EventClass::EXPIRED) {
+                let event = KeyEvent { class: EventClass::EXPIRED, name: "expired", db, key: key.clone() };
+                news::publish(&self.server.pubsub, notified, &event);
+            }
+        }
+        if broadcasts && !expired_keys.is_empty() {
+            self.server.tracking.broadcast(&expired_keys, Cause::NOBODY);
+        }
+        if !extension.waiting.is_empty() && !expired_keys.is_empty() {
             let mut keys = Keys::new(keyspace, &self.stats, now_ms);
             keys.hold(guard);
             keys.db = db;
-            expired_keys.iter().for_each(|key| keys.touched(key));
+            expired_keys.iter().for_each(|key| keys.make_ready(keys.locate(key), key));
             blocking::serve(&self.server, &self.stats, &mut keys);
         }
         self.stats.metrics.expired_keys.add(step.expired as u64);

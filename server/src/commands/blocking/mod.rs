@@ -111,6 +111,7 @@ impl Cx<'_, '_> {
             &self.session.client,
             Wish {
                 command: copy(self.command.id, args),
+                protocol: self.session.protocol,
                 db: self.keys.db,
                 ticket: blocking.tickets.fetch_add(1, Relaxed),
                 deadline_us: wait.timeout.millis().map(|millis| millis.saturating_mul(1000).saturating_add(monotonic_us())),

@@ -28,6 +28,8 @@ pub struct Ready {
 /// Serves the clients that wait for what the last command has changed, while its locks are still held.
 #[inline]
 pub fn serve<'k>(server: &'k Server, stats: &'k ThreadStats, keys: &mut Keys<'k>) {
+    // The arguments that were planned may be gone, and others lie where they were.
+    keys.forget_plan();
     while let Some(ready) = keys.next_ready() {
         serve_key(server, stats, keys, &ready);
     }
@@ -61,6 +63,7 @@ fn serve_waiter<'k>(server: &'k Server, stats: &'k ThreadStats, keys: &mut Keys<
     };
     let mut reply = Reply::new(session.protocol);
     keys.no_touch = session.no_touch;
+    let executing = keys.news.act_for(session.client.id);
     let mut cx = Cx {
         server,
         session: &mut session,
@@ -74,7 +77,9 @@ fn serve_waiter<'k>(server: &'k Server, stats: &'k ThreadStats, keys: &mut Keys<
         blocked: false,
     };
     call(&mut cx, Args::new(&waiter.command.input, &waiter.command.args));
-    if cx.blocked {
+    let blocked = cx.blocked;
+    keys.news.act_for(executing);
+    if blocked {
         if !waiter.wait(session) {
             leave_held(keys, waiter, &server.blocking.figures);
         }

@@ -79,8 +79,8 @@ fn lset(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     if !set.ok_or(Error::NoSuchKey)?? {
         return Err(Error::IndexOutOfRange);
     }
-    cx.keys.event(EventClass::LIST, "lset", key);
     cx.keys.changed(key);
+    cx.keys.event(EventClass::LIST, "lset", key);
     cx.reply.ok();
     Ok(())
 }
@@ -103,8 +103,8 @@ fn linsert(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
         None => cx.reply.integer(0),
         Some(None) => cx.reply.integer(-1),
         Some(Some(len)) => {
-            cx.keys.event(EventClass::LIST, "linsert", key);
             cx.keys.changed(key);
+            cx.keys.event(EventClass::LIST, "linsert", key);
             cx.reply.integer(len as i64);
         }
     }

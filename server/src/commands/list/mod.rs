@@ -99,10 +99,10 @@ fn take<T>(
     if emptied {
         entry.remove();
     }
+    keys.changed(key);
     keys.event(EventClass::LIST, event, key);
     if emptied {
         keys.event(EventClass::GENERIC, "del", key);
     }
-    keys.changed(key);
     Ok(Some(taken))
 }

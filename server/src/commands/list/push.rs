@@ -70,8 +70,8 @@ fn push_to_existing(cx: &mut Cx<'_, '_>, args: Args<'_>, side: Side) -> CommandR
 }
 
 fn finish(cx: &mut Cx<'_, '_>, key: &[u8], side: Side, len: usize) {
-    cx.keys.event(EventClass::LIST, push_event(side), key);
     cx.keys.changed(key);
+    cx.keys.event(EventClass::LIST, push_event(side), key);
     cx.reply.integer(len as i64);
 }
 
@@ -90,5 +90,4 @@ pub(super) fn create(keys: &mut Keys<'_>, key: &[u8], list: List) {
     let clock = keys.access_clock();
     let Entry::Vacant(entry) = keys.entry(key) else { unreachable!("the key was missing under the same lock") };
     entry.insert_object(list, None, clock);
-    keys.event(EventClass::NEW, "new", key);
 }

@@ -117,9 +117,9 @@ fn transfer(cx: &mut Cx<'_, '_>, args: Args<'_>, (from, to): (Side, Side)) -> Re
             push(list);
             list.shrink(fill);
         })?;
+        cx.keys.changed(source);
         cx.keys.event(EventClass::LIST, push_event(to), source);
         cx.keys.event(EventClass::LIST, pop_event(from), source);
-        cx.keys.changed(source);
     } else {
         // A destination of another type fails before anything has changed.
         if change(cx.keys, destination, push)?.is_none() {
@@ -127,8 +127,8 @@ fn transfer(cx: &mut Cx<'_, '_>, args: Args<'_>, (from, to): (Side, Side)) -> Re
             push(&mut list);
             create(cx.keys, destination, list);
         }
-        cx.keys.event(EventClass::LIST, push_event(to), destination);
         cx.keys.changed(destination);
+        cx.keys.event(EventClass::LIST, push_event(to), destination);
         take(cx.keys, fill, source, pop_event(from), |list| ((), pop::remove_end(list, from, 1)))?;
     }
     write_value(cx.reply, element.value());

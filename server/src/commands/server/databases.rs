@@ -108,10 +108,14 @@ fn flush(cx: &mut Cx<'_, '_>, databases: std::ops::Range<usize>, background: boo
         for db in databases.clone() {
             touch_awaited(cx.keys, shard, db, None);
             let shard = cx.keys.shard(shard);
+            shard.ext().tracked.clear();
             if !shard.db(db).is_empty() {
                 detached.push(shard.take_database(db));
             }
         }
+    }
+    if cx.server.tracking.is_on() {
+        cx.keys.news.mailed_self |= cx.server.tracking.flush(cx.session.client.id);
     }
     let removed: usize = detached.iter().map(DetachedDb::len).sum();
     cx.stats.metrics.changes.add(removed as u64);
@@ -130,7 +134,7 @@ fn flush(cx: &mut Cx<'_, '_>, databases: std::ops::Range<usize>, background: boo
 /// and keys that come into being when `replacement` takes the database's place. A key that is missing on both sides
 /// does not change, and a key there whose time has come is as good as missing: it is removed, so that nothing happens later.
 fn touch_awaited(keys: &mut Keys<'_>, shard: u32, db: usize, replacement: Option<usize>) {
-    if keys.shard(shard).ext().is_indifferent() {
+    if !keys.shard(shard).ext().is_observed() {
         return;
     }
     for key in keys.shard(shard).ext().awaited_keys(db) {
@@ -138,7 +142,9 @@ fn touch_awaited(keys: &mut Keys<'_>, shard: u32, db: usize, replacement: Option
         // Even if its time has come: it was alive when it was watched, or was set later.
         let exists = keys.shard(shard).db(db).get(hash, &key).is_some();
         if exists || replacement.is_some_and(|other| keys.in_db(other, |keys| keys.exists(&key))) {
-            keys.in_db(db, |keys| keys.touched(&key));
+            keys.shard(shard).ext().fail_watchers(db, &key);
+            let place = keys.locate(&key);
+            keys.in_db(db, |keys| keys.make_ready(place, &key));
         }
     }
 }

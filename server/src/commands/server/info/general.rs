@@ -134,7 +134,7 @@ pub fn clients(server: &Server, text: &mut String) {
         "client_recent_max_input_buffer": largest(|client| client.query_bytes.load(Relaxed)),
         "client_recent_max_output_buffer": largest(|client| client.output_bytes.load(Relaxed)),
         "blocked_clients": waiting.clients.load(Relaxed),
-        "tracking_clients": 0,
+        "tracking_clients": server.tracking.clients(),
         "clients_in_timeout_table": waiting.with_timeout.load(Relaxed),
         "total_blocking_keys": waiting.keys.load(Relaxed),
         "total_blocking_keys_on_nokey": waiting.keys_even_missing.load(Relaxed),
