@@ -109,7 +109,8 @@ pub struct Wish {
 impl Waiter {
     /// A waiter of `client`, whose session is still with the executing thread: [`Waiter::wait`] follows.
     pub fn new(client: &Arc<Client>, wish: Wish) -> Arc<Self> {
-        let Wish { command, protocol, db, ticket, deadline_us, kind, even_missing, keys, links, timed_out } = wish;
+        let Wish { command, protocol, db, ticket, deadline_us, kind, even_missing, keys, links, timed_out } =
+            wish;
         Arc::new(Self {
             client: Arc::clone(client),
             command,

@@ -160,7 +160,10 @@ impl<'k> Keys<'k> {
     /// Unlocks everything.
     #[inline]
     pub fn release(&mut self) {
-        assert!(self.ready.is_empty(), "clients that wait are served before anybody else can have what they wait for");
+        assert!(
+            self.ready.is_empty(),
+            "clients that wait are served before anybody else can have what they wait for"
+        );
         self.held.clear();
     }
 

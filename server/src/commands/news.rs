@@ -209,9 +209,7 @@ mod tests {
         let part = |text: &String, at: usize| text.split('|').nth(at).expect("a part").to_owned();
         mail(server)
             .iter()
-            .map(|text| {
-                format!("{} {}", part(text, 6).rsplit(':').next().expect("a name"), part(text, 8))
-            })
+            .map(|text| format!("{} {}", part(text, 6).rsplit(':').next().expect("a name"), part(text, 8)))
             .collect()
     }
 
@@ -286,7 +284,8 @@ mod tests {
     #[test]
     fn broadcasts_are_one_message_for_each_command_and_prefix() {
         let mut server = Fixture::new();
-        let mut follower = client(&server, &["CLIENT", "TRACKING", "ON", "BCAST", "PREFIX", "u:", "PREFIX", "o:"]);
+        let mut follower =
+            client(&server, &["CLIENT", "TRACKING", "ON", "BCAST", "PREFIX", "u:", "PREFIX", "o:"]);
         server.check("MSET u:2 1 u:1 2 x 3 u:2 4", "+OK");
         assert_eq!(mail(&server), [">2|$10|invalidate|*2|$3|u:1|$3|u:2"]);
         server.check("MULTI", "+OK");

@@ -30,7 +30,9 @@ impl State {
 
     /// The wait of a connection has ended: takes its session back, and the reply.
     pub fn take_home(&mut self, token: Token) {
-        let Some(connection) = self.connections.get_mut(token.index()).filter(|c| c.token == token) else { return };
+        let Some(connection) = self.connections.get_mut(token.index()).filter(|c| c.token == token) else {
+            return;
+        };
         let Some(waiter) = connection.waiter.as_ref().map(Arc::clone) else { return };
         let Some(settled) = waiter.take_home() else { return };
         connection.waiter = None;
@@ -62,7 +64,9 @@ impl State {
             && deadline <= now
         {
             self.deadlines.pop_first();
-            if let Some(waiter) = self.connection(Token(token)).and_then(|connection| connection.waiter.as_ref()) {
+            if let Some(waiter) =
+                self.connection(Token(token)).and_then(|connection| connection.waiter.as_ref())
+            {
                 waiter.end(End::TimedOut);
             }
         }

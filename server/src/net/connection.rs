@@ -172,6 +172,9 @@ impl Connection {
 
     /// Whether the socket should not be read for now.
     pub fn wants_pause(&self) -> bool {
-        !self.may_execute() && !self.held.output_full && self.waiter.is_none() && self.input.len() > READ_AHEAD_MAX
+        !self.may_execute()
+            && !self.held.output_full
+            && self.waiter.is_none()
+            && self.input.len() > READ_AHEAD_MAX
     }
 }

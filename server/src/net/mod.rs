@@ -4,8 +4,8 @@
 //! thread. What others want of a connection arrives in the thread's inbox.
 
 mod accepting;
-mod closing;
 mod blocking;
+mod closing;
 mod connection;
 mod dispatching;
 mod io_thread;

@@ -111,7 +111,8 @@ impl Batch {
     /// Executes all runs and sends the batch home.
     pub fn execute(mut self, executor: &Executor, output_limit: usize) {
         for run in self.runs() {
-            run.stop = executor.execute(&mut run.session, &run.input, &run.commands, &mut run.reply, output_limit);
+            run.stop =
+                executor.execute(&mut run.session, &run.input, &run.commands, &mut run.reply, output_limit);
         }
         let home = Arc::clone(&self.home);
         home.push(self);

@@ -94,7 +94,8 @@ pub fn widen(plan: &mut Plan, keys: &mut Keys<'_>, entry: &Entry) -> bool {
     if !may_serve(entry) {
         return false;
     }
-    let missing: SmallVec<[u32; 8]> = keys.links().filter(|shard| shards.binary_search(shard).is_err()).collect();
+    let missing: SmallVec<[u32; 8]> =
+        keys.links().filter(|shard| shards.binary_search(shard).is_err()).collect();
     shards.extend_from_slice(&missing);
     shards.sort_unstable();
     shards.dedup();

@@ -25,13 +25,13 @@
 //! Inside a transaction nothing waits: [`Cx::block`] answers as when the time is up. What has to be done for the
 //! reply, statistics and timeouts of a client that waits is done here and in the connection's I/O thread.
 
-mod timeout;
 mod queues;
 mod serve;
+mod timeout;
 
-pub use timeout::Timeout;
 pub use queues::{Figures, Queues};
 pub use serve::{Ready, serve, settle, sweep};
+pub use timeout::Timeout;
 
 use super::{Args, CommandResult, Cx};
 use crate::clients::session::Queued;
@@ -114,7 +114,10 @@ impl Cx<'_, '_> {
                 protocol: self.session.protocol,
                 db: self.keys.db,
                 ticket: blocking.tickets.fetch_add(1, Relaxed),
-                deadline_us: wait.timeout.millis().map(|millis| millis.saturating_mul(1000).saturating_add(monotonic_us())),
+                deadline_us: wait
+                    .timeout
+                    .millis()
+                    .map(|millis| millis.saturating_mul(1000).saturating_add(monotonic_us())),
                 kind: wait.kind,
                 even_missing: wait.even_missing,
                 keys,

@@ -132,7 +132,14 @@ impl Queues {
 
     /// The first waiter for a key with a ticket from `from` to `last`. With `missing`, the key is not there: only those
     /// are asked who have to know.
-    pub fn next(&mut self, db: usize, key: &[u8], from: u64, last: u64, missing: bool) -> Option<Arc<Waiter>> {
+    pub fn next(
+        &mut self,
+        db: usize,
+        key: &[u8],
+        from: u64,
+        last: u64,
+        missing: bool,
+    ) -> Option<Arc<Waiter>> {
         let queue = self.queue(db, key)?;
         if (missing && queue.even_missing == 0) || from > last {
             return None;

@@ -100,6 +100,8 @@ mod tests {
         assert_eq!(parse("15", Timeout::milliseconds), Ok(Some(15)));
         assert!(parse("1.5", Timeout::milliseconds).unwrap_err().contains("not an integer"));
         assert!(parse("-1", Timeout::milliseconds).unwrap_err().contains("negative"));
-        assert!(parse("9223372036854775807", Timeout::milliseconds).unwrap_err().ends_with("is out of range"));
+        assert!(
+            parse("9223372036854775807", Timeout::milliseconds).unwrap_err().ends_with("is out of range")
+        );
     }
 }

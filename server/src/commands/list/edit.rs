@@ -36,7 +36,10 @@ pub const COMMANDS: &[Command] = &[
         summary: "Inserts an element before or behind another element of a list.",
         arguments: &[
             KEY,
-            Argument::one_of("where", &[Argument::word("before", "BEFORE"), Argument::word("after", "AFTER")]),
+            Argument::one_of(
+                "where",
+                &[Argument::word("before", "BEFORE"), Argument::word("after", "AFTER")],
+            ),
             Argument::new("pivot", "string"),
             ELEMENT,
         ],

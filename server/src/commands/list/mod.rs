@@ -72,7 +72,11 @@ fn list<'s>(keys: &'s mut Keys<'_>, key: &[u8]) -> Result<Option<&'s List>, Erro
 }
 
 /// Changes the list at a key without making it shorter; `None` when the key is missing. Reports nothing.
-fn change<T>(keys: &mut Keys<'_>, key: &[u8], change: impl FnOnce(&mut List) -> T) -> Result<Option<T>, Error> {
+fn change<T>(
+    keys: &mut Keys<'_>,
+    key: &[u8],
+    change: impl FnOnce(&mut List) -> T,
+) -> Result<Option<T>, Error> {
     let Entry::Occupied(mut entry) = keys.write(key) else { return Ok(None) };
     let mut list = entry.object_mut::<List>().ok_or(Error::WrongType)?;
     Ok(Some(change(&mut list)))

@@ -88,6 +88,8 @@ fn push_all(list: &mut List, args: Args<'_>, side: Side, fill: Fill) -> usize {
 /// Puts a list under a key that is missing.
 pub(super) fn create(keys: &mut Keys<'_>, key: &[u8], list: List) {
     let clock = keys.access_clock();
-    let Entry::Vacant(entry) = keys.entry(key) else { unreachable!("the key was missing under the same lock") };
+    let Entry::Vacant(entry) = keys.entry(key) else {
+        unreachable!("the key was missing under the same lock")
+    };
     entry.insert_object(list, None, clock);
 }

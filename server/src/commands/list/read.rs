@@ -6,11 +6,8 @@ use crate::commands::string::write_value;
 use crate::commands::{Args, CommandResult, Cx, Error};
 use boxcar_store::{Composite, List, Value};
 
-const READ: Command = Command {
-    flags: Flags::READONLY,
-    keys: &[KeySpec::one(1, KeyFlags::RO.union(KeyFlags::ACCESS))],
-    ..ROW
-};
+const READ: Command =
+    Command { flags: Flags::READONLY, keys: &[KeySpec::one(1, KeyFlags::RO.union(KeyFlags::ACCESS))], ..ROW };
 
 /// These commands' rows.
 pub const COMMANDS: &[Command] = &[

@@ -93,7 +93,12 @@ fn brpoplpush(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     transfer_or_wait(cx, args, (Side::Right, Side::Left), timeout)
 }
 
-fn transfer_or_wait(cx: &mut Cx<'_, '_>, args: Args<'_>, ends: (Side, Side), timeout: Timeout) -> CommandResult {
+fn transfer_or_wait(
+    cx: &mut Cx<'_, '_>,
+    args: Args<'_>,
+    ends: (Side, Side),
+    timeout: Timeout,
+) -> CommandResult {
     if transfer(cx, args, ends)? {
         return Ok(());
     }

@@ -296,7 +296,11 @@ mod tests {
             ("1e4000", i64::MAX),
             ("-inf", i64::MIN),
         ] {
-            assert_eq!(Extended::parse(text.as_bytes()).expect("a number").times(1000).ceil(), product, "{text}");
+            assert_eq!(
+                Extended::parse(text.as_bytes()).expect("a number").times(1000).ceil(),
+                product,
+                "{text}"
+            );
         }
     }
 

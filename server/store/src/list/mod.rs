@@ -83,7 +83,9 @@ impl List {
     fn quicklist(&self) -> Option<NonNull<Quicklist>> {
         let address = self.word.addr().get();
         let tagged = address & QUICKLIST != 0;
-        tagged.then(|| self.word.map_addr(|address| (address.get() - QUICKLIST).try_into().expect("not null")).cast())
+        tagged.then(|| {
+            self.word.map_addr(|address| (address.get() - QUICKLIST).try_into().expect("not null")).cast()
+        })
     }
 
     #[inline]
@@ -178,7 +180,11 @@ impl List {
         match self.form_mut() {
             FormMut::Packed(listpack) => {
                 let at = listpack.seek(at as i64).expect("an element to insert at");
-                if behind { listpack.insert_after(at, value) } else { listpack.insert_before(at, value) };
+                if behind {
+                    listpack.insert_after(at, value)
+                } else {
+                    listpack.insert_before(at, value)
+                };
             }
             FormMut::Quick(quicklist) => quicklist.insert(at, behind, value, fill),
         }

@@ -35,7 +35,11 @@ impl Fill {
     #[must_use]
     pub fn admits(self, bytes: usize, elements: usize) -> bool {
         let (bytes_max, elements_max) = self.limits();
-        if bytes_max == usize::MAX { bytes <= SAFETY_BYTES && elements <= elements_max } else { bytes <= bytes_max }
+        if bytes_max == usize::MAX {
+            bytes <= SAFETY_BYTES && elements <= elements_max
+        } else {
+            bytes <= bytes_max
+        }
     }
 
     /// Whether a node is so small that it may stand alone as a listpack.
@@ -74,7 +78,9 @@ impl Node {
     /// One element, which is large or not.
     pub(super) fn alone(value: Value<'_>, fill: Fill) -> Self {
         match value {
-            Value::Bytes(bytes) if fill.is_large(bytes.len()) => Self { data: Data::Plain(bytes.into()), count: 1 },
+            Value::Bytes(bytes) if fill.is_large(bytes.len()) => {
+                Self { data: Data::Plain(bytes.into()), count: 1 }
+            }
             value => {
                 let mut listpack = Listpack::new();
                 listpack.push_back(value);
@@ -146,7 +152,9 @@ impl Node {
 
     pub(super) fn get(&self, at: usize) -> Value<'_> {
         match &self.data {
-            Data::Packed(listpack) => listpack.get(listpack.seek(at as i64).expect("an index below the length")),
+            Data::Packed(listpack) => {
+                listpack.get(listpack.seek(at as i64).expect("an index below the length"))
+            }
             Data::Plain(bytes) => Value::Bytes(bytes),
         }
     }
@@ -163,7 +171,11 @@ impl Node {
     pub(super) fn insert(&mut self, at: usize, behind: bool, value: Value<'_>) {
         let listpack = self.listpack();
         let at = listpack.seek(at as i64).expect("an index below the length");
-        if behind { listpack.insert_after(at, value) } else { listpack.insert_before(at, value) };
+        if behind {
+            listpack.insert_after(at, value)
+        } else {
+            listpack.insert_before(at, value)
+        };
         self.count += 1;
     }
 

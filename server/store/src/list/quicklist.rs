@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use super::node::{Fill, Node};
 use super::Side;
+use super::node::{Fill, Node};
 use crate::listpack::Listpack;
 use crate::value::Value;
 
@@ -132,7 +132,8 @@ impl Quicklist {
         }
         if at_edge {
             let neighbour = if behind { Some(node + 1) } else { node.checked_sub(1) };
-            let neighbour = neighbour.filter(|&at| self.nodes.get(at).is_some_and(|node| node.admits(bytes, fill)));
+            let neighbour =
+                neighbour.filter(|&at| self.nodes.get(at).is_some_and(|node| node.admits(bytes, fill)));
             let side = if behind { Side::Left } else { Side::Right };
             return match neighbour {
                 Some(neighbour) => self.change(neighbour, |node| node.push(side, value)),
