@@ -10,8 +10,6 @@ pub mod edit;
 pub mod pop;
 pub mod push;
 pub mod read;
-#[cfg(test)]
-mod tests;
 pub mod transfer;
 
 use super::events::EventClass;

@@ -9,8 +9,6 @@
 
 mod node;
 mod quicklist;
-#[cfg(test)]
-mod tests;
 mod walk;
 
 pub use node::Fill;
