@@ -9,6 +9,8 @@ mod ebpf;
 mod fuzz;
 mod latency;
 mod machine;
+mod oracle;
+mod reference;
 mod run;
 mod setup;
 mod test;
@@ -44,6 +46,10 @@ enum Subcommand {
     Tidy,
     /// Run the fuzz targets of tests/fuzz
     Fuzz(fuzz::Arguments),
+    /// Play random command sequences to Boxcar and to a real server and compare the replies
+    Oracle(oracle::Arguments),
+    /// Write the reference page of the commands from the register
+    Reference,
     /// Install what `run` and `test` need and this machine lacks
     Setup,
 }
@@ -58,6 +64,8 @@ impl Subcommand {
             Self::Latency(arguments) => latency::run(&arguments),
             Self::Tidy => tidy::run(),
             Self::Fuzz(arguments) => fuzz::run(&arguments),
+            Self::Oracle(arguments) => oracle::run(&arguments),
+            Self::Reference => reference::run(),
             Self::Setup => setup::run(),
         }
     }

@@ -15,6 +15,7 @@ pub mod help;
 pub mod keys;
 pub mod news;
 pub mod reclaim;
+pub mod reference;
 pub mod row;
 pub mod server_state;
 pub mod table;

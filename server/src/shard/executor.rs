@@ -538,7 +538,7 @@ fn exec_abort(error: &Error) -> Error {
 const QUOTED_MAX: usize = 128;
 
 fn unknown_command(args: Args<'_>) -> Error {
-    let name = args.at(0);
+    let name = Error::quotable(args.at(0));
     let mut text = b"ERR unknown command '".to_vec();
     text.extend_from_slice(&name[..name.len().min(QUOTED_MAX)]);
     text.extend_from_slice(b"', with args beginning with: ");
@@ -549,6 +549,7 @@ fn unknown_command(args: Args<'_>) -> Error {
             break;
         }
         text.push(b'\'');
+        let arg = Error::quotable(arg);
         text.extend_from_slice(&arg[..arg.len().min(room)]);
         text.extend_from_slice(b"' ");
     }
@@ -556,7 +557,7 @@ fn unknown_command(args: Args<'_>) -> Error {
 }
 
 fn unknown_subcommand(container: &Entry, args: Args<'_>) -> Error {
-    let name = args.get(1).unwrap_or_default();
+    let name = Error::quotable(args.get(1).unwrap_or_default());
     let mut text = b"ERR unknown subcommand '".to_vec();
     text.extend_from_slice(&name[..name.len().min(QUOTED_MAX)]);
     text.extend_from_slice(b"'. Try ");

@@ -148,7 +148,9 @@ fn reset(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
 fn draw(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     let name = args.at(2);
     let Some(event) = find_event(cx, name) else {
-        return Err(Error::Bytes([b"ERR No samples available for event '", name, b"'"].concat()));
+        return Err(Error::Bytes(
+            [b"ERR No samples available for event '", Error::quotable(name), b"'"].concat(),
+        ));
     };
     let text = graph::draw(&String::from_utf8_lossy(name), &event, cx.keys.now_ms / 1000);
     cx.reply.verbatim("txt", text.as_bytes());
