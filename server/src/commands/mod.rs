@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod args;
+pub mod blocking;
 pub mod budget;
 pub mod call;
 pub mod context;
@@ -29,6 +30,7 @@ pub mod bitmap;
 pub mod connection;
 pub mod generic;
 pub mod hyperloglog;
+pub mod list;
 pub mod pubsub;
 pub mod server;
 pub mod stream;
@@ -48,6 +50,7 @@ pub const FAMILIES: &[&[&[Command]]] = &[
     string::COMMANDS,
     bitmap::COMMANDS,
     hyperloglog::COMMANDS,
+    list::COMMANDS,
     stream::COMMANDS,
     generic::COMMANDS,
     connection::COMMANDS,

@@ -122,6 +122,8 @@ bitflags::bitflags! {
         const HYPERLOGLOG = 1 << 8;
         /// `@stream`
         const STREAM = 1 << 9;
+        /// `@list`
+        const LIST = 1 << 10;
     }
 }
 
@@ -136,6 +138,8 @@ pub enum Group {
     Hyperloglog,
     /// Streams.
     Stream,
+    /// Lists.
+    List,
     /// Keys of any type.
     Generic,
     /// The connection itself.
@@ -156,6 +160,7 @@ impl Group {
             Self::Bitmap => "bitmap",
             Self::Hyperloglog => "hyperloglog",
             Self::Stream => "stream",
+            Self::List => "list",
             Self::Generic => "generic",
             Self::Connection => "connection",
             Self::Server => "server",

@@ -5,7 +5,7 @@
 
 use crate::commands::budget::growth;
 use crate::commands::events::EventClass;
-use crate::commands::{Server, news};
+use crate::commands::{Keys, Server, blocking, news};
 use crate::config::rows;
 use crate::observability::stats::ThreadStats;
 use boxcar_store::{ExpireStep, OwnedRecord};
@@ -102,7 +102,19 @@ fn expire_in(
     let keys = gone.iter().map(|record| record.record().key());
     news::removed(server, extension, db, keys, (EventClass::EXPIRED, "expired"));
     let grown = if server.budget.is_limited() { growth(&mut guard) } else { 0 };
-    drop(guard);
+    if guard.ext().waiting.is_empty() || gone.is_empty() {
+        drop(guard);
+    } else {
+        // Clients may wait for keys that are gone (XREADGROUP).
+        let mut keys = Keys::new(&server.keyspace, stats, now_ms);
+        keys.hold(guard);
+        keys.db = db;
+        for record in gone.iter() {
+            let key = record.record().key();
+            keys.make_ready(keys.locate(key), key);
+        }
+        blocking::serve(server, stats, &mut keys);
+    }
     server.budget.pay(grown);
     stats.metrics.expired_keys.add(step.expired as u64);
     let lazily = server.config.bool(rows::LAZYFREE_LAZY_EXPIRE);

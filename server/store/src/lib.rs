@@ -50,7 +50,7 @@ pub use entry::{Entry, ObjectMut, OccupiedEntry, VacantEntry};
 pub use hash::hash_tag;
 pub use hash_map::Hash;
 pub use keyspace::{DEFAULT_INLINE_LIMIT, Keyspace, KeyspaceOptions, MAX_SHARDS, Place, ShardGuard};
-pub use list::List;
+pub use list::{Elements, Fill, List, NodeRef, Side};
 pub use lock::{LockCounters, Wake};
 pub use object::{Composite, Object, ObjectRef};
 pub use record::{OwnedRecord, Record};

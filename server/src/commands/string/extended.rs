@@ -23,7 +23,7 @@ const DECIMAL_EXPONENT_MAX: i64 = 4_951 + TEXT_MAX as i64;
 
 /// A number that is not NaN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Extended {
+pub(in crate::commands) enum Extended {
     Finite { negative: bool, mantissa: u64, exponent: i64 },
     Infinite { negative: bool },
 }
@@ -33,7 +33,7 @@ impl Extended {
 
     /// Reads what C's `strtold` reads when the whole text has to be a number: decimal or hexadecimal, `inf`,
     /// `infinity`. `None` for anything else, for NaN, and for numbers that are too large or too small by magnitude.
-    pub(super) fn parse(text: &[u8]) -> Option<Self> {
+    pub(in crate::commands) fn parse(text: &[u8]) -> Option<Self> {
         if text.len() >= TEXT_MAX {
             return None;
         }
@@ -79,6 +79,38 @@ impl Extended {
         };
         let rounded = round(negative, &sum, exponent, false);
         matches!(rounded, Self::Finite { .. }).then_some(rounded)
+    }
+
+    /// The product with a whole number.
+    pub(in crate::commands) fn times(self, factor: u32) -> Self {
+        match self {
+            Self::Finite { negative, mantissa, exponent } => {
+                round(negative, &(BigUint::from(mantissa) * factor), exponent, false)
+            }
+            infinite @ Self::Infinite { .. } => infinite,
+        }
+    }
+
+    /// The next larger whole number, unless this is one; the ends of the range stand for everything beyond them.
+    pub(in crate::commands) fn ceil(self) -> i64 {
+        let (negative, magnitude) = match self {
+            Self::Infinite { negative } => (negative, None),
+            Self::Finite { negative, mantissa, exponent } if exponent < 0 => {
+                let whole = mantissa.checked_shr(exponent.unsigned_abs() as u32).unwrap_or(0);
+                let is_whole = i64::from(mantissa.trailing_zeros()) >= -exponent || mantissa == 0;
+                (negative, i64::try_from(whole + u64::from(!negative && !is_whole)).ok())
+            }
+            Self::Finite { negative, mantissa, exponent } => {
+                let fits = exponent < i64::from(mantissa.leading_zeros());
+                (negative, fits.then(|| mantissa << exponent).and_then(|whole| i64::try_from(whole).ok()))
+            }
+        };
+        match magnitude {
+            Some(magnitude) if negative => -magnitude,
+            Some(magnitude) => magnitude,
+            None if negative => i64::MIN,
+            None => i64::MAX,
+        }
     }
 
     /// `%.17Lf` without the zeros at its end.
@@ -246,6 +278,29 @@ mod tests {
     fn sums_are_those_of_the_hardware() {
         for (a, b, expected) in SUMS {
             assert_eq!(sum(a, b), *expected, "{a} + {b}");
+        }
+    }
+
+    #[test]
+    fn products_are_rounded_before_they_are_rounded_up() {
+        for (text, product) in [
+            ("0.001", 1),
+            ("0.0011", 2),
+            ("1", 1000),
+            ("-0.5", -500),
+            ("-0.0001", 0),
+            ("0", 0),
+            ("0x1p-1", 500),
+            ("9223372036854775.807", i64::MAX),
+            ("9223372036854776", i64::MAX),
+            ("1e4000", i64::MAX),
+            ("-inf", i64::MIN),
+        ] {
+            assert_eq!(
+                Extended::parse(text.as_bytes()).expect("a number").times(1000).ceil(),
+                product,
+                "{text}"
+            );
         }
     }
 

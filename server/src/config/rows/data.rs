@@ -17,7 +17,7 @@ directives! {
 
     /// Size of a list's nodes: elements when positive; -1 to -5 = 4, 8, 16, 32 or 64 KiB.
     LIST_MAX_LISTPACK_SIZE: i64 =
-        number("list-max-listpack-size", -2, i32::MIN as i64, I32).alias("list-max-ziplist-size").kept();
+        number("list-max-listpack-size", -2, i32::MIN as i64, I32).alias("list-max-ziplist-size");
 
     /// Nodes at each end of a list that stay uncompressed; 0 = compress nothing.
     LIST_COMPRESS_DEPTH: i64 = number("list-compress-depth", 0, 0, I32).kept();

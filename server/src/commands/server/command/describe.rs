@@ -166,6 +166,7 @@ pub fn categories(entry: &Entry) -> impl Iterator<Item = &'static str> + use<> {
         ("keyspace", has(Categories::KEYSPACE)),
         ("read", flags.contains(Flags::READONLY) && !has(Categories::SCRIPTING)),
         ("write", flags.contains(Flags::WRITE)),
+        ("list", has(Categories::LIST)),
         ("string", has(Categories::STRING)),
         ("bitmap", has(Categories::BITMAP)),
         ("hyperloglog", has(Categories::HYPERLOGLOG)),
