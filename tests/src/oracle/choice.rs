@@ -48,6 +48,12 @@ pub const UNSPOILT: &[&str] = &["client|tracking", "spop"];
 /// Optional arguments that are always there: a command, and the argument's name.
 pub const ALWAYS: &[(&str, &str)] = &[("spop", "count")];
 
+/// What most sequences of a family begin with, because by chance alone it would be too rare. `KEY` is a key of the family.
+pub const BEGINNINGS: &[(&str, &[&str])] = &[
+    ("stream", &["XADD", "KEY", "1-1", "f", "a"]),
+    ("stream", &["XGROUP", "CREATE", "KEY", "g1", "0", "MKSTREAM"]),
+];
+
 /// Commands that are played to 7.2 and later only: before, a message to the own connection broke the reply of EXEC.
 pub const MESSAGES: &[&str] = &["publish", "spublish", "client|tracking"];
 
