@@ -62,7 +62,7 @@ pub const BEGINNINGS: &[(&str, &[&str])] = &[
 ];
 
 /// Commands that are played to 7.2 and later only: before, a message to the own connection broke the reply of EXEC.
-pub const MESSAGES: &[&str] = &["publish", "spublish", "client|tracking"];
+pub const MESSAGES: &[&str] = &["publish", "spublish", "client|tracking", "client|caching"];
 
 /// Commands that are not played, each with the reason.
 pub const NOT_PLAYED: &[(&str, &str)] = &[
