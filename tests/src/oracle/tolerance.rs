@@ -24,6 +24,8 @@ pub enum Rule {
     Kind,
     /// Boxcar refuses what the real server takes.
     Refused,
+    /// Integers, where a time from now is compared with another one: a millisecond decides.
+    IntegersIfCompared,
     /// Integers, where something has expired in the sequence.
     IntegersIfExpired,
     /// The same where an argument holds a NUL byte.
@@ -113,6 +115,8 @@ pub const TOLERANCES: &[Tolerance] = &[
     row("randomkey", Rule::Kind, RANDOM),
     row("ttl", Rule::Within(5), CLOCK),
     row("pttl", Rule::Within(5000), CLOCK),
+    row("expire", Rule::IntegersIfCompared, CLOCK),
+    row("pexpire", Rule::IntegersIfCompared, CLOCK),
     row("expiretime", Rule::Within(5), CLOCK),
     row("pexpiretime", Rule::Within(5000), CLOCK),
     row("time", Rule::Kind, CLOCK),
@@ -300,6 +304,11 @@ fn allows(rule: Rule, call: &[Vec<u8>], setting: Setting, peer: &Value, boxcar: 
             !peer.is_error()
                 && !boxcar.is_error()
                 && std::mem::discriminant(peer) == std::mem::discriminant(boxcar)
+        }
+        Rule::IntegersIfCompared => {
+            let compares =
+                |word: &Vec<u8>| word.eq_ignore_ascii_case(b"GT") || word.eq_ignore_ascii_case(b"LT");
+            call.iter().any(compares) && matches!((peer, boxcar), (Value::Integer(_), Value::Integer(_)))
         }
         Rule::IntegersIfExpired => {
             setting.expired && matches!((peer, boxcar), (Value::Integer(_), Value::Integer(_)))
