@@ -14,6 +14,8 @@ pub mod help;
 pub mod keys;
 pub mod reclaim;
 pub mod row;
+pub mod sampling;
+pub mod scan;
 pub mod server_state;
 pub mod table;
 pub mod watch;
@@ -23,7 +25,9 @@ pub(crate) mod testing;
 
 pub mod connection;
 pub mod generic;
+pub mod hash;
 pub mod server;
+pub mod set;
 pub mod string;
 pub mod transaction;
 
@@ -36,8 +40,15 @@ pub use server_state::Server;
 pub use table::{Entry, Table};
 
 /// The families, in the order of COMMAND's output.
-pub const FAMILIES: &[&[&[Command]]] =
-    &[string::COMMANDS, generic::COMMANDS, connection::COMMANDS, server::COMMANDS, &[transaction::COMMANDS]];
+pub const FAMILIES: &[&[&[Command]]] = &[
+    string::COMMANDS,
+    hash::COMMANDS,
+    set::COMMANDS,
+    generic::COMMANDS,
+    connection::COMMANDS,
+    server::COMMANDS,
+    &[transaction::COMMANDS],
+];
 
 /// INFO's sections that this room knows, in Redis's order.
 pub const INFO_SECTIONS: &[server_state::InfoSection] = server::info::SECTIONS;

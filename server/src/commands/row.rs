@@ -107,6 +107,10 @@ bitflags::bitflags! {
         const DANGEROUS = 1 << 5;
         /// `@admin`
         const ADMIN = 1 << 6;
+        /// `@hash`
+        const HASH = 1 << 8;
+        /// `@set`
+        const SET = 1 << 10;
     }
 }
 
@@ -115,6 +119,10 @@ bitflags::bitflags! {
 pub enum Group {
     /// Strings.
     String,
+    /// Hashes.
+    Hash,
+    /// Sets.
+    Set,
     /// Keys of any type.
     Generic,
     /// The connection itself.
@@ -130,6 +138,8 @@ impl Group {
     pub fn name(self) -> &'static str {
         match self {
             Self::String => "string",
+            Self::Hash => "hash",
+            Self::Set => "set",
             Self::Generic => "generic",
             Self::Connection => "connection",
             Self::Server => "server",
@@ -244,6 +254,11 @@ impl KeySpec {
     /// The same with a remark, and with flags that follow from the call's arguments.
     pub const fn varying(self, notes: &'static str, refine: fn(Args<'_>) -> KeyFlags) -> Self {
         Self { notes, refine: Some(refine), ..self }
+    }
+
+    /// The same with a remark.
+    pub const fn noted(self, notes: &'static str) -> Self {
+        Self { notes, ..self }
     }
 
     /// What a call with these arguments does to its keys.

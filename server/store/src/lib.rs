@@ -7,6 +7,8 @@
 //! - [`value`](Value): what a record holds, as the commands see it.
 //! - [`record`](Record): one allocation with key, expiry, access clock and small value; large ones are [`Blob`]s.
 //! - [`object`](Object): values that are not strings: lists, sets, sorted sets, hashes, streams.
+//! - [`listpack`]: Redis's format for small collections; `members`: the hash table of large ones; `forms`: how a
+//!   collection has one of several forms behind one word.
 //! - `table`: extendible hashing over segments that grow, split, shrink and merge alone.
 //! - `root`: one database's table in one shard, and the figures about it.
 //! - `lock`: a word to spin on, and a list to park on ([`Wake`]).
@@ -17,12 +19,14 @@
 mod blob;
 mod db;
 mod entry;
+mod forms;
 mod hash;
 mod hash_map;
 mod keyspace;
 mod list;
 pub mod listpack;
 mod lock;
+mod members;
 mod object;
 mod record;
 mod root;
@@ -34,17 +38,17 @@ mod value;
 
 pub use blob::Blob;
 pub use crossbeam_epoch::Guard;
-pub use db::{Db, DetachedDb, ExpireStep, SCAN_CURSOR_BITS};
+pub use db::{Db, DetachedDb, ExpireStep, Expired, SCAN_CURSOR_BITS};
 pub use entry::{Entry, ObjectMut, OccupiedEntry, VacantEntry};
 pub use hash::hash_tag;
-pub use hash_map::Hash;
+pub use hash_map::{Field, Hash, HashIter, HashLimits};
 pub use keyspace::{DEFAULT_INLINE_LIMIT, Keyspace, KeyspaceOptions, MAX_SHARDS, Place, ShardGuard};
 pub use list::List;
 pub use lock::{LockCounters, Wake};
 pub use object::{Composite, Object, ObjectRef};
 pub use record::{OwnedRecord, Record};
 pub use root::Expires;
-pub use set::Set;
+pub use set::{Set, SetIter, SetLimits};
 pub use sorted_set::SortedSet;
 pub use stream::Stream;
 pub use table::Ahead;

@@ -163,6 +163,8 @@ pub fn categories(entry: &Entry) -> impl Iterator<Item = &'static str> + use<> {
         ("keyspace", has(Categories::KEYSPACE)),
         ("read", flags.contains(Flags::READONLY) && !has(Categories::SCRIPTING)),
         ("write", flags.contains(Flags::WRITE)),
+        ("set", has(Categories::SET)),
+        ("hash", has(Categories::HASH)),
         ("string", has(Categories::STRING)),
         ("pubsub", flags.contains(Flags::PUBSUB)),
         ("admin", admin || has(Categories::ADMIN)),
