@@ -9,7 +9,7 @@ use crate::commands::args::parse_integer;
 use crate::commands::events::EventClass;
 use crate::commands::row::{Argument, Command, Flags, KeyFlags, KeySpec};
 use crate::commands::string::write_value;
-use crate::commands::{Args, CommandResult, Cx, Error};
+use crate::commands::{Args, CommandResult, Cx, Error, Keys};
 use boxcar_store::{Field, Hash, Value};
 
 /// These commands' rows.
@@ -107,6 +107,9 @@ fn hgetex(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     };
     let first = parse_fields(cx, args, at, FIELDS_NOT_POSITIVE)?;
     let (mut set, mut persisted) = (false, false);
+    if expiry != Expiry::Keep {
+        allow_expiries(cx.keys, key);
+    }
     let (removed, gone) = give_out(cx, args, first, |hash, name, present| match expiry {
         Expiry::At(moment) if moment <= now_ms => hash.remove(name),
         Expiry::At(moment) => {
@@ -140,6 +143,15 @@ fn hgetdel(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
         report(cx.keys, key, "hdel", gone);
     }
     Ok(())
+}
+
+/// Prepares a hash for expiries, whether or not it has the fields that are to get one, as Redis does.
+fn allow_expiries(keys: &mut Keys<'_>, key: &[u8]) {
+    if let Ok(Some(mut entry)) = existing(keys, key)
+        && let Some(mut hash) = entry.object_mut::<Hash>()
+    {
+        hash.allow_expiries();
+    }
 }
 
 /// Replies with the values of the fields from argument `first` on. After each field that is there, `change_field` is
@@ -277,12 +289,13 @@ fn hsetex(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
                 Some(Expiry::At(moment)) if moment <= now_ms => {
                     hash.remove(name);
                 }
-                Some(Expiry::At(moment)) => {
-                    hash.set(name, value, Some(moment), limits);
-                }
-                Some(Expiry::Keep) => {
+                Some(expiry @ (Expiry::At(_) | Expiry::Keep)) => {
                     let present = hash.get(name).and_then(|field| field.expire_at);
                     hash.set(name, value, present, limits);
+                    if let Expiry::At(moment) = expiry {
+                        // Apart from the value: the field moves, even if it had this expiry before.
+                        hash.set_expire(name, Some(moment));
+                    }
                 }
                 Some(Expiry::Never) | None => {
                     hash.set(name, value, None, limits);

@@ -171,7 +171,9 @@ fn sinterstore(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     let sets = sets(cx.keys, args.from(2))?;
     let mut result: Option<Set> = None;
     intersect(sets, |smallest, member| {
-        result.get_or_insert_with(|| Set::new_like(smallest)).add(member, limits);
+        let is_sorted = smallest.encoding() == Encoding::Intset;
+        let new = || if is_sorted { Set::new() } else { Set::new_listpack() };
+        result.get_or_insert_with(new).add(member, limits);
         true
     });
     let result = result.map(|mut set| {

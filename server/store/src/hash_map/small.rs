@@ -57,8 +57,8 @@ pub(super) fn at_expiring(pack: &Listpack, index: usize) -> Option<Field<'_>> {
     next_expiring(&mut pack.iter_from(pack.seek(3 * index as i64)?))
 }
 
-/// Inserts a triple where its expiry belongs: behind those that expire earlier or at the same time, those without
-/// one last.
+/// Inserts a triple where its expiry belongs: before those that expire later or at the same time, those without one
+/// last.
 pub(super) fn insert_expiring(
     pack: &mut Listpack,
     name: Value<'_>,
@@ -71,7 +71,7 @@ pub(super) fn insert_expiring(
     loop {
         let at = fields.cursor();
         match next_expiring(&mut fields) {
-            Some(field) if field.expire_at.is_some_and(|other| other <= moment) => {}
+            Some(field) if field.expire_at.is_some_and(|other| other < moment) => {}
             _ => {
                 return match at {
                     Some(at) => pack.insert_all_before(at, &triple),

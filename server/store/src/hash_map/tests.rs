@@ -53,7 +53,7 @@ fn expiries_order_a_listpack() {
     hash.set_expire(b"b", Some(100));
     hash.set_expire(b"missing", Some(1));
     hash.set_expire(b"d", Some(200));
-    assert_eq!(shown(&hash), (Encoding::ListpackEx, "b=v@100 c=v@200 d=v@200 a=v".into()));
+    assert_eq!(shown(&hash), (Encoding::ListpackEx, "b=v@100 d=v@200 c=v@200 a=v".into()));
     assert_eq!(hash.next_expiry(), Some(100));
     assert!(!set(&mut hash, "b", "w", Some(100)));
     assert!(!set(&mut hash, "c", "w", None));

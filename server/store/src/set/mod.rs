@@ -68,14 +68,10 @@ impl Set {
         Self { word: Boxed::new(Members::default()).into() }
     }
 
-    /// A set without members, in the form of another one.
+    /// A set without members, as a listpack.
     #[must_use]
-    pub fn new_like(other: &Self) -> Self {
-        match other.word.form() {
-            Form::Listpack(_) => Self { word: Listpack::new().into() },
-            Form::Intset(_) => Self::new(),
-            Form::Table(_) => Self::new_table(),
-        }
+    pub fn new_listpack() -> Self {
+        Self { word: Listpack::new().into() }
     }
 
     /// Whether this is a member.
