@@ -23,9 +23,11 @@ pub mod watch;
 #[cfg(test)]
 pub(crate) mod testing;
 
+pub mod bitmap;
 pub mod connection;
 pub mod generic;
 pub mod hash;
+pub mod hyperloglog;
 pub mod server;
 pub mod set;
 pub mod string;
@@ -44,6 +46,8 @@ pub const FAMILIES: &[&[&[Command]]] = &[
     string::COMMANDS,
     hash::COMMANDS,
     set::COMMANDS,
+    bitmap::COMMANDS,
+    hyperloglog::COMMANDS,
     generic::COMMANDS,
     connection::COMMANDS,
     server::COMMANDS,

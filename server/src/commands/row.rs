@@ -108,9 +108,13 @@ bitflags::bitflags! {
         /// `@admin`
         const ADMIN = 1 << 6;
         /// `@hash`
-        const HASH = 1 << 8;
+        const HASH = 1 << 11;
         /// `@set`
         const SET = 1 << 10;
+        /// `@bitmap`
+        const BITMAP = 1 << 7;
+        /// `@hyperloglog`
+        const HYPERLOGLOG = 1 << 8;
     }
 }
 
@@ -123,6 +127,10 @@ pub enum Group {
     Hash,
     /// Sets.
     Set,
+    /// Strings as arrays of bits.
+    Bitmap,
+    /// Strings as sketches of sets.
+    Hyperloglog,
     /// Keys of any type.
     Generic,
     /// The connection itself.
@@ -140,6 +148,8 @@ impl Group {
             Self::String => "string",
             Self::Hash => "hash",
             Self::Set => "set",
+            Self::Bitmap => "bitmap",
+            Self::Hyperloglog => "hyperloglog",
             Self::Generic => "generic",
             Self::Connection => "connection",
             Self::Server => "server",

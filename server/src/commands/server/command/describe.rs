@@ -166,6 +166,8 @@ pub fn categories(entry: &Entry) -> impl Iterator<Item = &'static str> + use<> {
         ("set", has(Categories::SET)),
         ("hash", has(Categories::HASH)),
         ("string", has(Categories::STRING)),
+        ("bitmap", has(Categories::BITMAP)),
+        ("hyperloglog", has(Categories::HYPERLOGLOG)),
         ("pubsub", flags.contains(Flags::PUBSUB)),
         ("admin", admin || has(Categories::ADMIN)),
         ("fast", flags.contains(Flags::FAST)),
