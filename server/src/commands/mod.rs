@@ -12,6 +12,7 @@ pub mod error;
 pub mod events;
 pub mod help;
 pub mod keys;
+pub mod news;
 pub mod reclaim;
 pub mod row;
 pub mod sampling;
@@ -28,6 +29,7 @@ pub mod connection;
 pub mod generic;
 pub mod hash;
 pub mod hyperloglog;
+pub mod pubsub;
 pub mod server;
 pub mod set;
 pub mod string;
@@ -52,6 +54,7 @@ pub const FAMILIES: &[&[&[Command]]] = &[
     connection::COMMANDS,
     server::COMMANDS,
     &[transaction::COMMANDS],
+    pubsub::COMMANDS,
 ];
 
 /// INFO's sections that this room knows, in Redis's order.

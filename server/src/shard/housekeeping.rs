@@ -2,11 +2,14 @@
 //! INFO's rates, forgetting abandoned watches, and choosing the dispatch when it is `auto`.
 
 use super::worker::Workers;
-use crate::commands::Server;
+use crate::clients::tracking::Cause;
+use crate::commands::events::{EventClass, KeyEvent};
 use crate::commands::server_state::ActiveDispatch;
+use crate::commands::{Server, news};
 use crate::config::choices::Dispatch;
 use crate::config::rows;
 use crate::observability::stats::ThreadStats;
+use boxcar_store::Expired;
 use boxcar_sys::clock::{monotonic_us, wall_ms};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -45,12 +48,15 @@ impl Housekeeper {
             let period = Duration::from_micros(1_000_000 / hz);
             self.server.stats.sample(monotonic_us());
             self.server.measure_memory();
-            if self.server.active_expire.load(Relaxed) {
+            // What expires may have to be told, and must not flood threads that cannot follow.
+            let crowded = self.server.inboxes.any_full() && self.server.has_listeners();
+            if self.server.active_expire.load(Relaxed) && !crowded {
                 self.expire(period);
             }
             if turn.is_multiple_of(hz) {
                 self.sweep();
                 self.choose_dispatch();
+                self.server.trim_tracking();
             }
             turn += 1;
             thread::sleep(period);
@@ -83,17 +89,34 @@ impl Housekeeper {
     fn expire_in(&self, shard: u32, db: usize, now_ms: i64) -> bool {
         let Some(mut guard) = self.server.keyspace.try_lock(shard) else { return false };
         let mut expired_keys: Vec<Box<[u8]>> = Vec::new();
+        let mut events: Vec<KeyEvent> = Vec::new();
         let (mut part, extension) = guard.db_and_ext(db);
         if !part.expires().any() {
             return false;
         }
-        let step = part.expire_step(now_ms, EXPIRE_STEP, &mut |_, record| {
-            if extension.has_watchers() {
+        let notified = self.server.notified();
+        let broadcasts = self.server.tracking.broadcasts();
+        let told = extension.is_observed() || broadcasts;
+        let step = part.expire_step(now_ms, EXPIRE_STEP, &mut |what, record| {
+            if told {
                 expired_keys.push(record.key().into());
             }
+            let happened = events_of(what).iter().filter(|(class, _)| notified.contains(*class));
+            events.extend(happened.map(|&(class, name)| KeyEvent {
+                class,
+                name,
+                db,
+                key: record.key().into(),
+            }));
         });
         for key in &expired_keys {
-            extension.touched(db, key);
+            extension.touched(db, key, Cause::NOBODY);
+        }
+        for event in &events {
+            news::publish(&self.server.pubsub, notified, event);
+        }
+        if broadcasts && !expired_keys.is_empty() {
+            self.server.tracking.broadcast(&expired_keys, Cause::NOBODY);
         }
         self.stats.metrics.expired_keys.add(step.expired as u64);
         self.stats.metrics.expired_fields.add(step.expired_fields as u64);
@@ -130,6 +153,15 @@ impl Housekeeper {
         }
         tracing::info!("dispatch auto: {wanted:?} from now on");
         self.server.set_dispatch(wanted);
+    }
+}
+
+/// What is said of an expiry.
+fn events_of(expired: Expired) -> &'static [(EventClass, &'static str)] {
+    match expired {
+        Expired::Key => &[(EventClass::EXPIRED, "expired")],
+        Expired::Fields { gone: false } => &[(EventClass::HASH, "hexpired")],
+        Expired::Fields { gone: true } => &[(EventClass::HASH, "hexpired"), (EventClass::GENERIC, "del")],
     }
 }
 

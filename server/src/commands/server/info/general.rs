@@ -112,6 +112,13 @@ pub fn boxcar(server: &Server, text: &mut String) {
     }
 }
 
+/// What the I/O threads' drivers have done since the start, a tenth of a second old at most.
+pub fn network(server: &Server, text: &mut String) {
+    for (name, value) in server.stats.driver_totals() {
+        write!(text, "network_{name}:{value}\r\n").expect("writing to a String does not fail");
+    }
+}
+
 /// Connections.
 pub fn clients(server: &Server, text: &mut String) {
     let clients = server.clients.all();
@@ -126,7 +133,7 @@ pub fn clients(server: &Server, text: &mut String) {
         "client_recent_max_input_buffer": largest(|client| client.query_bytes.load(Relaxed)),
         "client_recent_max_output_buffer": largest(|client| client.output_bytes.load(Relaxed)),
         "blocked_clients": 0,
-        "tracking_clients": 0,
+        "tracking_clients": server.tracking.clients(),
         "clients_in_timeout_table": 0,
         "total_blocking_keys": 0,
         "total_blocking_keys_on_nokey": 0,
