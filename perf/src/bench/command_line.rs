@@ -73,7 +73,7 @@ fn variant(text: &str) -> Result<(String, Vec<String>), String> {
 }
 
 /// Where a server comes from, or why it does not.
-type Found = Result<Candidate, String>;
+pub(super) type Found = Result<Candidate, String>;
 
 impl BenchArguments {
     /// Runs the benchmark, prints the tables, writes the results.
@@ -141,10 +141,10 @@ impl BenchArguments {
             }
         }
         if wanted("boxcar") {
-            found.push(self.boxcar("boxcar", &[]));
+            found.push(boxcar(&self.server, "boxcar", &[]));
         }
         for (name, flags) in self.variant.iter().filter(|(name, _)| wanted(name)) {
-            found.push(self.boxcar(name, flags));
+            found.push(boxcar(&self.server, name, flags));
         }
         for name in ["redis", "valkey"].into_iter().filter(|name| wanted(name)) {
             found.push(peer(name));
@@ -153,28 +153,6 @@ impl BenchArguments {
             found.push(self.kevy());
         }
         Ok(found)
-    }
-
-    fn boxcar(&self, name: &str, flags: &[String]) -> Found {
-        if !self.server.is_file() {
-            return Err(format!("{name}: {} does not exist (cargo build --release)", self.server.display()));
-        }
-        // Relative to where this was started; the server runs elsewhere.
-        let path = self.server.canonicalize().map_err(|error| format!("{name}: {error}"))?;
-        let mut arguments = vec![
-            "--bind",
-            "127.0.0.1",
-            "--save",
-            "",
-            "--appendonly",
-            "no",
-            "--io-threads",
-            "1",
-            "--dispatch",
-            "inline",
-        ];
-        arguments.extend(flags.iter().map(String::as_str));
-        Ok(Candidate::store(name, Program::new(&path, &[]), &arguments))
     }
 
     fn kevy(&self) -> Found {
@@ -190,6 +168,29 @@ impl BenchArguments {
         let arguments = ["--bind", "127.0.0.1", "--threads", "1", "--no-aof", "--dir", "."];
         Ok(Candidate::store("kevy", Program::new(&path, &[]), &arguments))
     }
+}
+
+/// Boxcar as it is compared with its peers: one thread, nothing on disk.
+pub(super) fn boxcar(server: &Path, name: &str, flags: &[String]) -> Found {
+    if !server.is_file() {
+        return Err(format!("{name}: {} does not exist (cargo build --release)", server.display()));
+    }
+    // Relative to where this was started; the server runs elsewhere.
+    let path = server.canonicalize().map_err(|error| format!("{name}: {error}"))?;
+    let fixed = [
+        "--bind",
+        "127.0.0.1",
+        "--save",
+        "",
+        "--appendonly",
+        "no",
+        "--io-threads",
+        "1",
+        "--dispatch",
+        "inline",
+    ];
+    let arguments: Vec<&str> = fixed.into_iter().chain(flags.iter().map(String::as_str)).collect();
+    Ok(Candidate::store(name, Program::new(&path, &[]), &arguments))
 }
 
 fn install_kevy(root: &Path) -> Result<(), String> {
@@ -209,7 +210,7 @@ fn install_kevy(root: &Path) -> Result<(), String> {
 }
 
 /// redis-server or valkey-server.
-fn peer(name: &str) -> Found {
+pub(super) fn peer(name: &str) -> Found {
     let server = format!("{name}-server");
     let bundled = std::env::var_os("BOXCAR_PEERS").map(|directory| PathBuf::from(directory).join("run"));
     let program = match bundled {

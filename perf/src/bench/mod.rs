@@ -5,7 +5,10 @@
 //! round to round, so that a drift of the machine meets all of them. What counts is the server's CPU time per
 //! operation and its ratio to another server's *in the same round*; throughput is shown beside it.
 
+mod client;
 mod command_line;
+mod expiry;
+mod hits;
 mod host;
 mod quick;
 mod results;
@@ -13,6 +16,8 @@ mod servers;
 mod statistics;
 
 pub use command_line::BenchArguments;
+pub use expiry::ExpiryArguments;
+pub use hits::HitArguments;
 pub use host::Host;
 pub use quick::{QuickOptions, quick};
 pub use results::Results;

@@ -1,9 +1,9 @@
-//! `boxcar-bench`: benchmark runs. `quick` measures Boxcar, the null servers and the peers; `null` and `load` are
+//! `boxcar-bench`: benchmark runs. `quick` measures Boxcar, the null servers and the peers, `hits` their caches, `expiry` mass expiry; `null` and `load` are
 //! `boxcar-null` and `boxcar-load` once more, so that one binary is enough for a run.
 
 #![forbid(unsafe_code)]
 
-use boxcar_perf::bench::BenchArguments;
+use boxcar_perf::bench::{BenchArguments, ExpiryArguments, HitArguments};
 use boxcar_perf::load::command_line::LoadArguments;
 use boxcar_perf::null::NullArguments;
 use clap::{Parser, Subcommand};
@@ -20,6 +20,10 @@ struct CommandLine {
 enum Run {
     /// Boxcar, the null servers and the peers in turns: a table of server CPU time, throughput and latency.
     Quick(BenchArguments),
+    /// Latency of reads while millions of other keys expire.
+    Expiry(ExpiryArguments),
+    /// Hit rates of a cache at maxmemory, Boxcar's and its peers'.
+    Hits(HitArguments),
     /// The same as boxcar-load.
     Load(LoadArguments),
     /// The same as boxcar-null.
@@ -29,6 +33,8 @@ enum Run {
 fn main() -> ExitCode {
     match CommandLine::parse().run {
         Run::Quick(arguments) => arguments.execute(),
+        Run::Expiry(arguments) => arguments.execute(),
+        Run::Hits(arguments) => arguments.execute(),
         Run::Load(arguments) => arguments.execute(),
         Run::Null(arguments) => arguments.execute(),
     }

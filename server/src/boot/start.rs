@@ -1,6 +1,7 @@
 //! Starting and stopping the threads.
 
 use super::process;
+use crate::commands::server::allocator::{self, Tuning};
 use crate::commands::server_state::{ActiveDispatch, Identity, NetworkFacts};
 use crate::commands::{Server, Table};
 use crate::config::choices::{Dispatch, Network};
@@ -66,6 +67,9 @@ pub enum StartError {
     /// The system gives no random numbers.
     #[error("random numbers: {0}")]
     Random(io::Error),
+    /// The allocator cannot be set up as the directives say.
+    #[error("{0}")]
+    Allocator(String),
     /// A thread ended before it could serve.
     #[error("an I/O thread ended while starting")]
     ThreadEnded,
@@ -119,6 +123,7 @@ pub fn start(config: Config, signals: SigSet) -> Result<Running, StartError> {
     let config = Arc::new(config);
     let layout = Layout::new(&config)?;
     adjust_open_files(&config);
+    adjust_memory(&config)?;
     let backend = choose_backend(&config)?;
     let listeners = listeners::open(&config, layout.io_threads)?;
     let server = Arc::new(new_server(&config, layout.io_threads)?);
@@ -234,9 +239,16 @@ fn follow_config(server: &Arc<Server>, workers: &Arc<Workers>) {
     let shared = Arc::downgrade(server);
     config.on_change(rows::MAXMEMORY, move |_| {
         if let Some(server) = shared.upgrade() {
-            server.measure_memory();
+            server.apply_maxmemory();
         }
         Ok(())
+    });
+    let shared = Arc::downgrade(server);
+    server.keyspace.on_replaced(move |record| {
+        if let Some(server) = shared.upgrade() {
+            let lazily = server.config.bool(rows::LAZYFREE_LAZY_SERVER_DEL);
+            server.reclaimer.free_record(record, lazily);
+        }
     });
     let shared = Arc::downgrade(server);
     config.on_change(rows::NOTIFY_KEYSPACE_EVENTS, move |_| {
@@ -256,6 +268,16 @@ fn follow_config(server: &Arc<Server>, workers: &Arc<Workers>) {
     config.on_change(rows::DISPATCH, move |_| {
         let Some(server) = shared.upgrade() else { return Ok(()) };
         apply_dispatch(&server, &workers).map_err(|error| format!("worker threads cannot start: {error}"))
+    });
+    let tuning = [
+        rows::JEMALLOC_BG_THREAD.into(),
+        rows::JEMALLOC_DIRTY_DECAY_MS.into(),
+        rows::JEMALLOC_MUZZY_DECAY_MS.into(),
+    ];
+    config.on_any_change(&tuning, |config| allocator::tune(Tuning::of(config)));
+    config.on_change(rows::ACTIVEDEFRAG, check_defragmentation);
+    config.on_change(rows::DIR, |config| {
+        nix::unistd::chdir(&*config.text(rows::DIR)).map_err(|error| error.desc().to_owned())
     });
     config.on_change(rows::MAXCLIENTS, |config| {
         let wanted = wanted_files(config);
@@ -294,6 +316,24 @@ fn adjust_open_files(config: &Config) {
         ),
         Err(error) => tracing::warn!("the limit of open files cannot be raised to {wanted}: {error}"),
     }
+}
+
+/// Huge pages and the allocator, before there is any data.
+fn adjust_memory(config: &Config) -> Result<(), StartError> {
+    if config.bool(rows::DISABLE_THP)
+        && let Err(error) = nix::sys::prctl::set_thp_disable(true)
+    {
+        tracing::warn!("disable-thp: transparent huge pages stay as they are: {}", error.desc());
+    }
+    check_defragmentation(config).map_err(StartError::Allocator)?;
+    allocator::tune(Tuning::of(config)).map_err(StartError::Allocator)
+}
+
+fn check_defragmentation(config: &Config) -> Result<(), String> {
+    if config.bool(rows::ACTIVEDEFRAG) && !cfg!(feature = "jemalloc") {
+        return Err("Active defragmentation cannot be enabled: it requires a build with jemalloc".to_owned());
+    }
+    Ok(())
 }
 
 fn driver_options(config: &Config) -> DriverOptions {

@@ -2,6 +2,7 @@
 //! lookups counted and changes reported to watchers.
 
 use super::access::AccessClock;
+use super::budget::{self, Budget};
 use super::events::EventClass;
 use super::news::News;
 use super::watch::ShardExtension;
@@ -156,6 +157,14 @@ impl<'k> Keys<'k> {
     #[inline]
     pub fn release(&mut self) {
         self.held.clear();
+    }
+
+    /// Counts by how much the held shards have grown, when there is a limit to keep.
+    #[inline]
+    pub fn count_growth(&mut self, budget: &Budget) {
+        if budget.is_limited() {
+            budget.owe(self.stats, self.held.iter_mut().map(budget::growth).sum());
+        }
     }
 
     /// The locked shard with this number.

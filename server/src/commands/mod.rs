@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod args;
+pub mod budget;
 pub mod call;
 pub mod context;
 pub mod error;
@@ -32,6 +33,7 @@ pub mod hyperloglog;
 pub mod pubsub;
 pub mod server;
 pub mod set;
+pub mod stream;
 pub mod string;
 pub mod transaction;
 
@@ -50,6 +52,7 @@ pub const FAMILIES: &[&[&[Command]]] = &[
     set::COMMANDS,
     bitmap::COMMANDS,
     hyperloglog::COMMANDS,
+    stream::COMMANDS,
     generic::COMMANDS,
     connection::COMMANDS,
     server::COMMANDS,

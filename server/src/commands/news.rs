@@ -118,6 +118,34 @@ pub fn publish(pubsub: &PubSub, notified: EventClass, event: &KeyEvent) -> usize
     receivers
 }
 
+/// Tells whom it concerns of keys of one shard that no command has removed: their time had come, or room was made.
+pub fn removed<'k>(
+    server: &Server,
+    ext: &mut ShardExtension,
+    db: usize,
+    keys: impl Iterator<Item = &'k [u8]>,
+    (class, name): (EventClass, &'static str),
+) {
+    let notified = server.notified();
+    let (wanted, broadcasts) = (notified.contains(class), server.tracking.broadcasts());
+    if !(ext.is_observed() | wanted | broadcasts) {
+        return;
+    }
+    let mut changed = Vec::new();
+    for key in keys {
+        ext.touched(db, key, Cause::NOBODY);
+        if wanted {
+            publish(&server.pubsub, notified, &KeyEvent { class, name, db, key: key.into() });
+        }
+        if broadcasts {
+            changed.push(key.into());
+        }
+    }
+    if !changed.is_empty() {
+        server.tracking.broadcast(&changed, Cause::NOBODY);
+    }
+}
+
 /// Sends what the command that has just executed has to tell. Events of a transaction's commands go out one after the
 /// other, the keys it has changed together.
 #[cold]

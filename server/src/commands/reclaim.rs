@@ -1,5 +1,6 @@
 //! Freeing large removals in the background, so that neither their command nor anybody behind it waits.
 
+use boxcar_store::OwnedRecord;
 use std::any::Any;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -37,6 +38,13 @@ impl Reclaimer {
             Err(TrySendError::Full(removal) | TrySendError::Disconnected(removal)) => {
                 self.counts.free(removal);
             }
+        }
+    }
+
+    /// Frees what was taken out of the keyspace: in the background if that is wanted and pays.
+    pub fn free_record(&self, record: OwnedRecord, background: bool) {
+        if background && record.record().frees_slowly() {
+            self.free(record, 1);
         }
     }
 

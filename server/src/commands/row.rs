@@ -124,6 +124,8 @@ bitflags::bitflags! {
         const BITMAP = 1 << 7;
         /// `@hyperloglog`
         const HYPERLOGLOG = 1 << 8;
+        /// `@stream`
+        const STREAM = 1 << 9;
     }
 }
 
@@ -140,6 +142,8 @@ pub enum Group {
     Bitmap,
     /// Strings as sketches of sets.
     Hyperloglog,
+    /// Streams.
+    Stream,
     /// Keys of any type.
     Generic,
     /// The connection itself.
@@ -161,6 +165,7 @@ impl Group {
             Self::Set => "set",
             Self::Bitmap => "bitmap",
             Self::Hyperloglog => "hyperloglog",
+            Self::Stream => "stream",
             Self::Generic => "generic",
             Self::Connection => "connection",
             Self::Server => "server",
@@ -220,6 +225,15 @@ pub enum Begin {
     Index(usize),
     /// After this word, searched from the given argument on (backwards when negative).
     Keyword(&'static str, i32),
+    /// The same for a word that comes behind options, whose values may be the same word.
+    Option {
+        /// The word.
+        word: &'static str,
+        /// What clients are told: where to search from.
+        from: i32,
+        /// The options before it, each with its number of values.
+        before: &'static [(&'static str, usize)],
+    },
 }
 
 /// Which arguments from the beginning on are keys.
@@ -232,6 +246,8 @@ pub enum Find {
         /// Distance between keys.
         step: usize,
     },
+    /// The first half of what is left; the other half belongs to the keys one by one.
+    FirstHalf,
     /// A count at `count_at`, keys from `first` on, both relative to the beginning.
     KeyCount {
         /// Where the number of keys stands.
@@ -304,6 +320,7 @@ impl KeySpec {
                 };
                 (begin, last, step)
             }
+            Find::FirstHalf => (begin, (begin + (args.len() - begin) / 2) as i64 - 1, 1),
             Find::KeyCount { count_at, first, step } => {
                 let count = args.get(begin + count_at).and_then(super::args::parse_integer).unwrap_or(0);
                 let first = begin + first;
@@ -328,6 +345,14 @@ impl KeySpec {
             Begin::Keyword(word, from) => {
                 let from = args.len().checked_sub(from.unsigned_abs() as usize)?;
                 (1..=from).rev().find(|&i| args.is(i, word)).map(|i| i + 1)
+            }
+            Begin::Option { word, before, .. } => {
+                let mut i = 1;
+                while !args.is(i, word) {
+                    let (_, values) = before.iter().find(|(name, _)| args.is(i, name))?;
+                    i += 1 + values;
+                }
+                Some(i + 1)
             }
         }
     }

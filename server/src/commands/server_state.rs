@@ -1,5 +1,6 @@
 //! What all threads share: tables, registers, counters, and the handles that higher rooms fill in at start.
 
+use super::budget::{self, Budget};
 use super::events::EventClass;
 use super::keys::ServerKeyspace;
 use super::reclaim::Reclaimer;
@@ -89,8 +90,8 @@ pub struct Server {
     pub identity: Identity,
     /// INFO's sections in order.
     pub info: Vec<InfoSection>,
-    /// Whether the data set is larger than `maxmemory`, as housekeeping last saw it.
-    over_memory: AtomicBool,
+    /// What the data set takes, and `maxmemory`.
+    pub budget: Budget,
     /// Whether expired keys are looked for actively (DEBUG SET-ACTIVE-EXPIRE).
     pub active_expire: AtomicBool,
     /// Unix seconds of the last change to nothing: what LASTSAVE answers before anything was saved.
@@ -139,6 +140,8 @@ impl Server {
         let inboxes = Arc::new(Inboxes::new(io_threads));
         let stats = Stats::new(table.entries().len());
         let memory_at_start = allocator::allocated();
+        let budget = Budget::default();
+        budget.set_limit(config.bytes(rows::MAXMEMORY));
         let last_save = AtomicI64::new(identity.started_ms / 1000);
         Self {
             config,
@@ -156,7 +159,7 @@ impl Server {
             shutdown: Shutdown::default(),
             identity,
             info: info.into(),
-            over_memory: AtomicBool::new(false),
+            budget,
             active_expire: AtomicBool::new(true),
             last_save,
             memory_at_start,
@@ -178,17 +181,19 @@ impl Server {
         }
     }
 
-    /// Whether commands that need memory are refused now.
-    pub fn is_over_memory(&self) -> bool {
-        self.over_memory.load(Ordering::Relaxed)
+    /// Follows `maxmemory`. What had changed while there was no limit is counted now.
+    pub fn apply_maxmemory(&self) {
+        self.budget.set_limit(self.config.bytes(rows::MAXMEMORY));
+        if self.budget.is_limited() {
+            self.count_memory();
+        }
     }
 
-    /// Compares the data set with `maxmemory`. Counting it takes a walk over all shards, which is too much for every
-    /// command: housekeeping and CONFIG SET do it, so that a burst may pass the limit for one period of `hz`.
-    pub fn measure_memory(&self) {
-        let limit = self.config.bytes(rows::MAXMEMORY);
-        let over = limit != 0 && self.keyspace.used_memory() as u64 > limit;
-        self.over_memory.store(over, Ordering::Relaxed);
+    /// Counts every shard anew that is not held: whoever holds one counts it afterwards.
+    pub fn count_memory(&self) {
+        let shards = 0..self.keyspace.shards() as u32;
+        let free = shards.filter_map(|shard| self.keyspace.try_lock(shard));
+        self.budget.pay(free.map(|mut guard| budget::growth(&mut guard)).sum());
     }
 
     /// The classes of `notify-keyspace-events`, [`EventClass::TO_KEY`] and [`EventClass::TO_EVENT`] among them.

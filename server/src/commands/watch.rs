@@ -1,4 +1,5 @@
-//! What the server keeps in every shard beside the keys: who watches which of them, and who has read which.
+//! What the server keeps in every shard beside the keys: who watches which of them, who has read which, and how much
+//! was counted.
 
 use crate::clients::session::WatchFlag;
 use crate::clients::tracking::{Cause, Table, Tracking};
@@ -13,6 +14,8 @@ type Watchers = Vec<(usize, Arc<WatchFlag>)>;
 pub struct ShardExtension {
     /// Watched keys.
     watched: HashMap<Box<[u8]>, Watchers>,
+    /// The shard's size when it was counted last, for [`Budget`](super::budget::Budget).
+    pub counted_bytes: usize,
     /// Keys in clients' caches.
     pub tracked: Table,
 }
@@ -20,7 +23,7 @@ pub struct ShardExtension {
 impl ShardExtension {
     /// Without anything yet; what is remembered for client-side caching counts for `tracking`.
     pub fn new(tracking: Arc<Tracking>) -> Self {
-        Self { watched: HashMap::new(), tracked: Table::new(tracking) }
+        Self { watched: HashMap::new(), counted_bytes: 0, tracked: Table::new(tracking) }
     }
 
     /// Sets `flag` when this key changes from now on.

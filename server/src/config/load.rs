@@ -6,9 +6,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::choices::MaxmemoryPolicy;
 use super::row::{Directive, Kind, Row, State};
-use super::rows::{DIR, MAXMEMORY, MAXMEMORY_POLICY};
+use super::rows::DIR;
 use super::value::Value;
 use super::words::Repetition;
 use super::{Config, RenamedCommand, syntax};
@@ -196,19 +195,6 @@ pub(super) fn refusal(row: &Row, value: &Value) -> Option<String> {
     Some(format!("'{text}' is refused: {reason}"))
 }
 
-/// Directives that are each right but deceive together, given a view of the values to be.
-pub(super) fn contradiction(value: impl Fn(Directive) -> Value) -> Option<(Directive, String)> {
-    let unlimited = Value::Number(0);
-    let no_eviction = Value::Number(MaxmemoryPolicy::NoEviction as i64);
-    let policy = MAXMEMORY_POLICY.directive();
-    if value(MAXMEMORY.directive()) != unlimited && value(policy) != no_eviction {
-        let text = value(policy).render(policy.row());
-        let reason = format!("'{text}' is refused while maxmemory is set: keys are not evicted yet");
-        return Some((policy, reason));
-    }
-    None
-}
-
 fn open_error(path: &Path, source: io::Error) -> LoadError {
     LoadError::Open { path: path.into(), source }
 }
@@ -337,9 +323,9 @@ impl Loading {
 
     /// Checks what only the final values tell: an earlier line may have been overridden by a later one.
     fn finish(self) -> Result<Config, LoadError> {
-        let at_fault = Directive::all()
-            .find_map(|directive| Some((directive, refusal(directive.row(), &self.config.value(directive))?)))
-            .or_else(|| contradiction(|directive| self.config.value(directive)));
+        let at_fault = Directive::all().find_map(|directive| {
+            Some((directive, refusal(directive.row(), &self.config.value(directive))?))
+        });
         match at_fault {
             None => Ok(self.config),
             Some((directive, reason)) => {

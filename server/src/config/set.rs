@@ -4,7 +4,7 @@ use std::sync::PoisonError;
 
 use super::choices::Guard;
 use super::glob::{self, Case};
-use super::load::{NOT_UTF8, contradiction, refusal};
+use super::load::{NOT_UTF8, refusal};
 use super::row::{Directive, Kind, Mutability};
 use super::rows::ENABLE_PROTECTED_CONFIGS;
 use super::value::Value;
@@ -93,13 +93,6 @@ impl Config {
             if change.value != self.value(directive) {
                 changes.push(change);
             }
-        }
-        let to_be = |directive| match changes.iter().find(|change| change.directive == directive) {
-            Some(change) => change.value.clone(),
-            None => self.value(directive),
-        };
-        if let Some((directive, reason)) = contradiction(to_be) {
-            return Err(SetError::failed(directive.row().name, reason));
         }
         self.apply(&hooks, &changes)
     }

@@ -3,6 +3,8 @@
 //! This room knows numbers, not commands: rooms above it write into the structures kept here, and `INFO`,
 //! `LATENCY` and `SLOWLOG` read them.
 
+pub mod defragmentation;
+pub mod expiry;
 pub mod histogram;
 pub mod latency;
 pub mod log;

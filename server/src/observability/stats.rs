@@ -2,6 +2,8 @@
 //!
 //! A shared counter would make every core fight for one cache line; a block per thread costs a plain add.
 
+use super::defragmentation::DefragmentationFigures;
+use super::expiry::ExpiryFigures;
 use super::histogram::{Histogram, Snapshot};
 use boxcar_sys::Counters;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -20,6 +22,13 @@ impl Counter {
     /// The current value.
     pub fn get(&self) -> u64 {
         self.0.load(Relaxed)
+    }
+
+    /// Sets it back. Only the owning thread may call this.
+    pub fn take(&self) -> u64 {
+        let value = self.get();
+        self.reset();
+        value
     }
 
     fn reset(&self) {
@@ -128,6 +137,8 @@ pub struct ThreadStats {
     pub name: String,
     /// Plain counters.
     pub metrics: Metrics,
+    /// Bytes, as a signed number, by which this thread changed the data set and which nobody else knows of yet.
+    pub memory_debt: Counter,
     /// One entry per command row, indexed by command id.
     pub commands: Box<[CommandCounters]>,
     /// The counters of the thread's driver, if it has one, as it last published them.
@@ -151,6 +162,10 @@ pub struct Stats {
     /// Error replies by their code (the word before the first space), as `INFO errorstats` lists them.
     errors: Mutex<Vec<(String, u64)>>,
     sampler: Sampler,
+    /// The active expiry cycle.
+    pub expiry: ExpiryFigures,
+    /// Active defragmentation.
+    pub defragmentation: DefragmentationFigures,
 }
 
 /// Upper bound of distinct error codes kept; a script could invent them without end.
@@ -159,7 +174,14 @@ const ERROR_CODES_MAX: usize = 128;
 impl Stats {
     /// Counters for `commands` command rows.
     pub fn new(commands: usize) -> Self {
-        Self { commands, threads: Mutex::default(), errors: Mutex::default(), sampler: Sampler::default() }
+        Self {
+            commands,
+            threads: Mutex::default(),
+            errors: Mutex::default(),
+            sampler: Sampler::default(),
+            expiry: ExpiryFigures::default(),
+            defragmentation: DefragmentationFigures::default(),
+        }
     }
 
     /// The block of a new thread.
@@ -167,6 +189,7 @@ impl Stats {
         let block = Arc::new(ThreadStats {
             name: name.to_owned(),
             metrics: Metrics::default(),
+            memory_debt: Counter::default(),
             commands: (0..self.commands).map(|_| CommandCounters::default()).collect(),
             driver: [const { AtomicU64::new(0) }; Counters::COUNT],
         });
@@ -265,6 +288,8 @@ impl Stats {
         }
         self.errors.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.sampler.reset();
+        self.expiry.reset();
+        self.defragmentation.reset();
     }
 
     /// Takes a sample for the instantaneous rates; to be called about ten times a second.

@@ -3,6 +3,7 @@
 //! A window of commands is walked three times: names are looked up and keys hashed while their buckets are
 //! prefetched; then the records; then the commands execute. So the cache misses of a window overlap.
 
+use super::eviction::{self, Evictor, Outcome};
 use super::locking::{self, Plan};
 use crate::clients::pause::PauseMode;
 use crate::clients::{Queued, ReplyMode, Session};
@@ -16,6 +17,7 @@ use crate::observability::stats::ThreadStats;
 use boxcar_resp::{Commands, Reply};
 use boxcar_store::{Ahead, Place, Wake};
 use boxcar_sys::clock::{Ticks, wall_ms};
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -86,6 +88,7 @@ pub enum Where {
 pub struct Executor {
     server: Arc<Server>,
     stats: Arc<ThreadStats>,
+    evictor: RefCell<Evictor>,
     place: Where,
 }
 
@@ -102,7 +105,7 @@ const UNSTAGED: Staged<'static> = Staged { entry: None, place: Place { hash: 0, 
 impl Executor {
     /// The executor of a thread that counts in `stats`.
     pub fn new(server: Arc<Server>, stats: Arc<ThreadStats>, place: Where) -> Self {
-        Self { server, stats, place }
+        Self { server, stats, evictor: RefCell::default(), place }
     }
 
     /// The shared state.
@@ -129,9 +132,16 @@ impl Executor {
         let mut keys = Keys::new(&server.keyspace, &self.stats, wall_ms());
         keys.access = AccessClock::of(&server.config);
         keys.news.attend(server, session.client.id);
-        let place = self.place;
-        let mut batch =
-            Run { server, stats: &self.stats, place, input, commands, tick: Ticks::now(), last: None };
+        let mut batch = Run {
+            server,
+            stats: &self.stats,
+            evictor: &self.evictor,
+            place: self.place,
+            input,
+            commands,
+            tick: Ticks::now(),
+            last: None,
+        };
         session.client.active_ms.store(keys.now_ms, Relaxed);
         reply.set_protocol(session.protocol);
         let mut stop = Stop::Finished;
@@ -159,6 +169,7 @@ impl Executor {
 struct Run<'k, 'b> {
     server: &'k Server,
     stats: &'k ThreadStats,
+    evictor: &'k RefCell<Evictor>,
     place: Where,
     input: &'b [u8],
     commands: &'b Commands,
@@ -182,8 +193,9 @@ impl<'k> Run<'k, '_> {
         let mut staged = [UNSTAGED; WINDOW];
         self.stage(range.clone(), session.db, &mut staged);
         for (command, staged) in range.zip(staged) {
+            let room = !self.server.budget.is_exceeded() || self.make_room(keys);
             let stop = match staged.entry {
-                Some(entry) if self.is_plain(session, keys) => {
+                Some(entry) if room && self.is_plain(session, keys) => {
                     self.execute_single(command, entry, staged.place, session, keys, reply)
                 }
                 _ => self.execute_checked(command, session, keys, reply),
@@ -228,9 +240,17 @@ impl<'k> Run<'k, '_> {
 
     fn is_plain(&self, session: &Session, keys: &Keys<'_>) -> bool {
         session.is_plain()
-            && !self.server.is_over_memory()
             && !self.server.inboxes.any_full()
             && self.server.pause.mode(keys.now_ms) == PauseMode::None
+    }
+
+    /// Evicts what `maxmemory` asks for; false when that is impossible.
+    #[cold]
+    fn make_room(&self, keys: &mut Keys<'k>) -> bool {
+        keys.release();
+        let patience = eviction::patience(self.server);
+        let outcome = self.evictor.borrow_mut().make_room(self.server, self.stats, keys.now_ms, patience);
+        outcome != Outcome::Exhausted
     }
 
     /// The short way: one key, nothing special about session or server.
@@ -272,6 +292,9 @@ impl<'k> Run<'k, '_> {
         let mut cx = self.context(entry, session, keys, reply);
         call(&mut cx, args);
         self.tick = cx.tick;
+        if !entry.flags.contains(Flags::READONLY) {
+            keys.count_growth(&self.server.budget);
+        }
     }
 
     fn context<'c>(
@@ -417,7 +440,7 @@ fn check<'k>(
     if !session.authenticated && !entry.flags.contains(Flags::NO_AUTH) {
         return refuse(Error::text("NOAUTH Authentication required."));
     }
-    if server.is_over_memory() && needs_memory(entry, session) {
+    if server.budget.refuses() && needs_memory(entry, session) {
         return refuse(Error::text("OOM command not allowed when used memory > 'maxmemory'."));
     }
     if session.only_listens() && !entry.flags.contains(Flags::WHILE_LISTENING) {

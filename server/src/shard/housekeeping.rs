@@ -1,35 +1,36 @@
 //! What has to be done now and then, on a thread of its own: active expiry under a time budget, sampling for
 //! INFO's rates, forgetting abandoned watches, and choosing the dispatch when it is `auto`.
 
+use super::defragmentation::Defragmenter;
+use super::eviction::{Evictor, Outcome};
+use super::expiry::ExpiryCycle;
 use super::worker::Workers;
-use crate::clients::tracking::Cause;
-use crate::commands::events::{EventClass, KeyEvent};
+use crate::commands::Server;
 use crate::commands::server_state::ActiveDispatch;
-use crate::commands::{Server, news};
 use crate::config::choices::Dispatch;
 use crate::config::rows;
 use crate::observability::stats::ThreadStats;
-use boxcar_store::Expired;
 use boxcar_sys::clock::{monotonic_us, wall_ms};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
 
-/// Records looked at while one shard is locked: some 2 us.
-const EXPIRE_STEP: usize = 64;
-/// Of every period the active expiry may use this part, as Redis's slow cycle (25 %); with `active-expire-effort`
-/// above 1 up to half.
-const EXPIRE_SHARE_PERCENT: u64 = 25;
-/// A shard is looked at again at once when more than this part of the records looked at had expired.
-const EXPIRE_AGAIN_PERCENT: usize = 10;
+/// Of the time of one processor, cleaning up may use this part, as Redis's slow cycle (25 %); with
+/// `active-expire-effort` above 1 up to 43 %.
+const CLEANING_PERCENT: u64 = 25;
+/// How long it works without a pause: less than the scheduler lets a thread run before it takes its processor away,
+/// so that it hardly ever loses it while it holds a lock, and little beside the time that a request takes.
+const BURST_US: u64 = 100;
 
 /// The housekeeping thread's state.
 pub struct Housekeeper {
     server: Arc<Server>,
     workers: Arc<Workers>,
     stats: Arc<ThreadStats>,
-    shard: u32,
+    expiry: ExpiryCycle,
+    evictor: Evictor,
+    defragmenter: Defragmenter,
     chooser: Chooser,
 }
 
@@ -37,7 +38,15 @@ impl Housekeeper {
     /// For this server and these workers.
     pub fn new(server: Arc<Server>, workers: Arc<Workers>) -> Self {
         let stats = server.stats.register("boxcar-house");
-        Self { server, workers, stats, shard: 0, chooser: Chooser::default() }
+        Self {
+            server,
+            workers,
+            stats,
+            expiry: ExpiryCycle::default(),
+            evictor: Evictor::default(),
+            defragmenter: Defragmenter::default(),
+            chooser: Chooser::default(),
+        }
     }
 
     /// Works until `stopping`.
@@ -45,83 +54,84 @@ impl Housekeeper {
         let mut turn = 0u64;
         while !stopping.load(Relaxed) {
             let hz = self.server.config.int(rows::HZ).clamp(1, 500).unsigned_abs();
-            let period = Duration::from_micros(1_000_000 / hz);
+            let end = monotonic_us() + 1_000_000 / hz;
             self.server.stats.sample(monotonic_us());
-            self.server.measure_memory();
-            // What expires may have to be told, and must not flood threads that cannot follow.
-            let crowded = self.server.inboxes.any_full() && self.server.has_listeners();
-            if self.server.active_expire.load(Relaxed) && !crowded {
-                self.expire(period);
-            }
             if turn.is_multiple_of(hz) {
                 self.sweep();
                 self.choose_dispatch();
                 self.server.trim_tracking();
             }
             turn += 1;
-            thread::sleep(period);
+            self.clean_up(end);
+            self.defragment(end);
+            thread::sleep(Duration::from_micros(end.saturating_sub(monotonic_us())));
         }
     }
 
-    /// One turn of the active expiry cycle: shard after shard, a small step under each lock, until the time is used.
-    fn expire(&mut self, period: Duration) {
-        let keyspace = &self.server.keyspace;
-        let effort = self.server.config.int(rows::ACTIVE_EXPIRE_EFFORT).unsigned_abs() - 1;
-        let share = EXPIRE_SHARE_PERCENT + 2 * effort;
-        let (started, now_ms) = (monotonic_us(), wall_ms());
-        let deadline = started + period.as_micros() as u64 * share / 100;
-        let shards = keyspace.shards() as u32;
-        for db in (0..keyspace.databases()).filter(|&db| keyspace.expires(db).any()) {
-            let mut left = shards;
-            while left > 0 && monotonic_us() < deadline {
-                if !self.expire_in(self.shard, db, now_ms) {
-                    self.shard = (self.shard + 1) % shards;
-                    left -= 1;
-                }
-            }
+    /// Evicts what clients were not to be held up for any longer, and looks for expired keys, until there is nothing
+    /// left to do or the period ends. Works in short bursts, so that on a busy machine no thread that serves clients
+    /// has to wait long for its processor, and the pauses between them keep to the share that cleaning may use.
+    fn clean_up(&mut self, end_us: u64) {
+        let server = Arc::clone(&self.server);
+        let effort = server.config.int(rows::ACTIVE_EXPIRE_EFFORT).unsigned_abs() - 1;
+        let share = CLEANING_PERCENT + 2 * effort;
+        let pause = Duration::from_micros(BURST_US * (100 - share) / share);
+        // What expires may have to be told, and must not flood threads that cannot follow.
+        let crowded = server.inboxes.any_full() && server.has_listeners();
+        let expiring = server.active_expire.load(Relaxed) && !crowded;
+        if expiring {
+            self.expiry.begin(&server);
         }
-        let millis = (monotonic_us() - started) / 1000;
-        let threshold = self.server.config.int(rows::LATENCY_MONITOR_THRESHOLD).unsigned_abs();
-        self.server.latency.add("expire-cycle", threshold, now_ms / 1000, millis);
+        if server.budget.is_limited() {
+            server.count_memory();
+        }
+        let mut worked_us = 0;
+        loop {
+            let started = monotonic_us();
+            let evicting = self.keep_budget();
+            let more = expiring && self.expiry.work(&server, &self.stats, wall_ms(), started + BURST_US);
+            let now = monotonic_us();
+            worked_us += now - started;
+            if !(evicting || more) || now + pause.as_micros() as u64 >= end_us {
+                break;
+            }
+            thread::sleep(pause);
+        }
+        if expiring {
+            self.expiry.end(&server);
+        }
+        let threshold = server.config.int(rows::LATENCY_MONITOR_THRESHOLD).unsigned_abs();
+        server.latency.add("expire-cycle", threshold, wall_ms() / 1000, worked_us / 1000);
     }
 
-    /// One step in one shard; true when it is worth another one at once. A held shard is passed over.
-    fn expire_in(&self, shard: u32, db: usize, now_ms: i64) -> bool {
-        let Some(mut guard) = self.server.keyspace.try_lock(shard) else { return false };
-        let mut expired_keys: Vec<Box<[u8]>> = Vec::new();
-        let mut events: Vec<KeyEvent> = Vec::new();
-        let (mut part, extension) = guard.db_and_ext(db);
-        if !part.expires().any() {
-            return false;
-        }
-        let notified = self.server.notified();
-        let broadcasts = self.server.tracking.broadcasts();
-        let told = extension.is_observed() || broadcasts;
-        let step = part.expire_step(now_ms, EXPIRE_STEP, &mut |what, record| {
-            if told {
-                expired_keys.push(record.key().into());
+    /// Moves data together for what is left of the period, in bursts like [`Housekeeper::clean_up`], within the share of
+    /// a processor that `active-defrag-cycle-*` allows.
+    fn defragment(&mut self, end_us: u64) {
+        let server = Arc::clone(&self.server);
+        loop {
+            let effort = self.defragmenter.effort(&server);
+            if effort == 0 {
+                return;
             }
-            let happened = events_of(what).iter().filter(|(class, _)| notified.contains(*class));
-            events.extend(happened.map(|&(class, name)| KeyEvent {
-                class,
-                name,
-                db,
-                key: record.key().into(),
-            }));
-        });
-        for key in &expired_keys {
-            extension.touched(db, key, Cause::NOBODY);
+            let pause_us = BURST_US * (100 - effort) / effort;
+            if monotonic_us() + BURST_US + pause_us >= end_us {
+                return;
+            }
+            self.defragmenter.work(&server, monotonic_us() + BURST_US);
+            thread::sleep(Duration::from_micros(pause_us));
         }
-        for event in &events {
-            news::publish(&self.server.pubsub, notified, event);
+    }
+
+    /// A burst of eviction, if `maxmemory` is exceeded; true when another one is due.
+    fn keep_budget(&mut self) -> bool {
+        let budget = &self.server.budget;
+        if budget.is_exceeded() {
+            let patience = Duration::from_micros(BURST_US);
+            self.evictor.make_room(&self.server, &self.stats, wall_ms(), patience) == Outcome::Unfinished
+        } else {
+            budget.note(false, false, monotonic_us());
+            false
         }
-        if broadcasts && !expired_keys.is_empty() {
-            self.server.tracking.broadcast(&expired_keys, Cause::NOBODY);
-        }
-        self.stats.metrics.expired_keys.add(step.expired as u64);
-        self.stats.metrics.expired_fields.add(step.expired_fields as u64);
-        let expired = step.expired + step.expired_fields;
-        step.fields_left || expired * 100 > step.checked * EXPIRE_AGAIN_PERCENT && !step.wrapped
     }
 
     /// Forgets abandoned watches.
@@ -153,15 +163,6 @@ impl Housekeeper {
         }
         tracing::info!("dispatch auto: {wanted:?} from now on");
         self.server.set_dispatch(wanted);
-    }
-}
-
-/// What is said of an expiry.
-fn events_of(expired: Expired) -> &'static [(EventClass, &'static str)] {
-    match expired {
-        Expired::Key => &[(EventClass::EXPIRED, "expired")],
-        Expired::Fields { gone: false } => &[(EventClass::HASH, "hexpired")],
-        Expired::Fields { gone: true } => &[(EventClass::HASH, "hexpired"), (EventClass::GENERIC, "del")],
     }
 }
 

@@ -4,7 +4,10 @@
 //! ascending order, while it executes.*
 
 pub mod batch;
+pub mod defragmentation;
+pub mod eviction;
 pub mod executor;
+pub mod expiry;
 pub mod housekeeping;
 pub mod locking;
 pub mod worker;

@@ -28,7 +28,7 @@ impl<'a> Core<'a> {
         Self { root, context }
     }
 
-    fn table(&self) -> &'a Table {
+    pub(crate) fn table(&self) -> &'a Table {
         &self.root.table
     }
 
@@ -133,7 +133,7 @@ impl<'a> Core<'a> {
         }
     }
 
-    /// Puts `new` in the place of the record at `at`, which is freed.
+    /// Puts `new` in the place of the record at `at`, which goes.
     ///
     /// # Safety
     /// The lock is held, nothing of the old record is borrowed, and `new` has the same key.
@@ -144,7 +144,7 @@ impl<'a> Core<'a> {
             self.root.count_contents_out(old);
             self.root.count_contents_in(new);
             self.table().replace(at, new);
-            old.free();
+            self.context.replaced(OwnedRecord::new(old));
         }
     }
 
@@ -173,7 +173,7 @@ impl<'a> Core<'a> {
 
 /// One database's part of one locked shard.
 pub struct Db<'a> {
-    core: Core<'a>,
+    pub(crate) core: Core<'a>,
 }
 
 impl<'a> Db<'a> {
@@ -303,12 +303,13 @@ impl<'a> Db<'a> {
 
     /// One bounded step of the active expiry cycle: goes on where the last step ended, looks at `max_records` records
     /// with an expiry or passes as many buckets (a few more, as it does not stop inside one), and removes those whose
-    /// expiry is before `now_ms`, and fields of hashes likewise, after telling `on_expired` of each record.
+    /// expiry is before `now_ms`, and fields of hashes likewise: `on_expired` learns of each record, and gets those
+    /// that are gone, to be dropped when the lock is released.
     pub fn expire_step(
         &mut self,
         now_ms: i64,
         max_records: usize,
-        on_expired: &mut dyn FnMut(Expired, Record<'_>),
+        on_expired: &mut dyn FnMut(Expired<'_>),
     ) -> ExpireStep {
         let mut step = ExpireStep::default();
         if !self.expires().any() {
@@ -332,22 +333,19 @@ impl<'a> Db<'a> {
             for record in candidates {
                 // SAFETY: the record is in the table, which alone frees it, until it is removed here.
                 let record = unsafe { Record::new(record) };
-                let fields_only = if record.expire_at().is_some_and(|at| at < now_ms) {
-                    on_expired(Expired::Key, record);
-                    false
-                } else if record.any_object().and_then(ObjectRef::next_expiry).is_some_and(|at| at < now_ms) {
-                    true
-                } else {
+                let is_due = record.expire_at().is_some_and(|at| at < now_ms);
+                let elements = record.any_object().and_then(ObjectRef::next_expiry);
+                if !is_due && elements.is_none_or(|at| at >= now_ms) {
                     continue;
-                };
+                }
                 let hash = hasher.hash(record.key());
                 let at = self.core.find(hash, record.key()).expect("a due record is there until removed");
                 let entry = OccupiedEntry::new(self.core, hash, at);
-                if fields_only {
-                    expire_fields(entry, now_ms, &mut step, on_expired);
-                } else {
-                    entry.remove();
+                if is_due {
+                    on_expired(Expired::Key(entry.take()));
                     step.expired += 1;
+                } else {
+                    expire_fields(entry, now_ms, &mut step, on_expired);
                 }
             }
             if step.fields_left {
@@ -369,7 +367,7 @@ fn expire_fields(
     mut entry: OccupiedEntry<'_>,
     now_ms: i64,
     step: &mut ExpireStep,
-    on_expired: &mut dyn FnMut(Expired, Record<'_>),
+    on_expired: &mut dyn FnMut(Expired<'_>),
 ) {
     let mut budget = EXPIRY_FIELDS;
     let Some(mut hash) = entry.object_mut::<Hash>() else { return };
@@ -380,11 +378,10 @@ fn expire_fields(
     step.checked += EXPIRY_FIELDS - budget;
     step.expired_fields += expired;
     step.fields_left |= more;
-    if expired > 0 {
-        on_expired(Expired::Fields { gone: is_empty }, entry.record());
-    }
     if is_empty {
-        entry.remove();
+        on_expired(Expired::LastFields(entry.take()));
+    } else if expired > 0 {
+        on_expired(Expired::Fields(entry.record()));
     }
 }
 
@@ -392,15 +389,13 @@ fn expire_fields(
 const EXPIRY_FIELDS: usize = 64;
 
 /// What expired.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Expired {
-    /// The key.
-    Key,
-    /// Fields of the hash.
-    Fields {
-        /// There are no others, so that the key goes as well.
-        gone: bool,
-    },
+pub enum Expired<'a> {
+    /// A key.
+    Key(OwnedRecord),
+    /// Fields of a hash that has others.
+    Fields(Record<'a>),
+    /// The last fields of a hash, and the key with them.
+    LastFields(OwnedRecord),
 }
 
 /// Records that the expiry cycle collects before it looks at them, so that their cache misses overlap.

@@ -3,7 +3,7 @@
 use core::cell::UnsafeCell;
 use core::marker::PhantomData;
 use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crossbeam_epoch::Guard;
 use crossbeam_utils::CachePadded;
@@ -11,7 +11,7 @@ use crossbeam_utils::CachePadded;
 use crate::db::{Core, Db, DetachedDb};
 use crate::hash::{KeyHasher, SHARD_BITS, tag_of};
 use crate::lock::{LockCounters, LockWord, WaitList, Wake};
-use crate::record::Record;
+use crate::record::{OwnedRecord, Record};
 use crate::root::{Context, Expires, Root};
 use crate::table::Ahead;
 
@@ -140,7 +140,11 @@ impl<E> Keyspace<E> {
         let shard = |index| CachePadded::new(Shard::new(databases, make_ext(index)));
         Self {
             shards: (0..shards).map(shard).collect(),
-            context: Context { hasher: KeyHasher::new(seed), inline_limit: AtomicUsize::new(inline_limit) },
+            context: Context {
+                hasher: KeyHasher::new(seed),
+                inline_limit: AtomicUsize::new(inline_limit),
+                on_replaced: OnceLock::new(),
+            },
             databases,
         }
     }
@@ -160,6 +164,15 @@ impl<E> Keyspace<E> {
     /// Changes [`KeyspaceOptions::inline_limit`] for values stored from now on.
     pub fn set_inline_limit(&self, limit: usize) {
         self.context.set_inline_limit(limit);
+    }
+
+    /// Registers, once and for all, who gets the records that are replaced by others and free slowly
+    /// ([`Record::frees_slowly`](crate::Record::frees_slowly)), while the shard is locked.
+    ///
+    /// # Panics
+    /// When somebody is registered already.
+    pub fn on_replaced(&self, free: impl Fn(OwnedRecord) + Send + Sync + 'static) {
+        assert!(self.context.on_replaced.set(Box::new(free)).is_ok(), "one frees what is replaced");
     }
 
     /// The place of `key`.
@@ -241,6 +254,19 @@ impl<E> Keyspace<E> {
         self.shards.iter().flat_map(|shard| shard.used_roots()).map(Root::memory).sum()
     }
 
+    /// Number of keys in a database's part of a shard, and how many of them have an expiry. Takes no lock: the two may
+    /// be of slightly different times.
+    #[must_use]
+    pub fn len_in(&self, shard: u32, db: usize) -> (usize, usize) {
+        self.shard(shard).used_root(db).map_or((0, 0), |root| (root.len(), root.expires().count))
+    }
+
+    /// Whether keys or fields of hashes in a database's part of a shard expire. Takes no lock.
+    #[must_use]
+    pub fn may_expire_in(&self, shard: u32, db: usize) -> bool {
+        self.shard(shard).used_root(db).is_some_and(|root| root.expires().any())
+    }
+
     /// How often locks were contended.
     #[must_use]
     pub fn lock_counters(&self) -> LockCounters {
@@ -305,6 +331,12 @@ impl<E> ShardGuard<'_, E> {
         let core = unsafe { Core::new(self.shard.root(db), &self.keyspace.context) };
         // SAFETY: as above.
         (Db::new(core), unsafe { &mut *self.shard.ext.get() })
+    }
+
+    /// Bytes of memory that the records and tables of all databases take in this shard.
+    #[must_use]
+    pub fn used_memory(&self) -> usize {
+        self.shard.used_roots().map(Root::memory).sum()
     }
 
     /// Exchanges this shard's parts of two databases.

@@ -11,6 +11,8 @@
 //!   collection has one of several forms behind one word.
 //! - `bitmap`, [`hyperloglog`]: strings as bits and as sketches, pure functions over bytes.
 //! - `table`: extendible hashing over segments that grow, split, shrink and merge alone.
+//! - `defrag`: moving records together (feature `jemalloc`).
+//! - `sample`: looking for records to evict.
 //! - `root`: one database's table in one shard, and the figures about it.
 //! - `lock`: a word to spin on, and a list to park on ([`Wake`]).
 //!
@@ -20,6 +22,8 @@
 mod bitmap;
 mod blob;
 mod db;
+#[cfg(feature = "jemalloc")]
+mod defrag;
 mod entry;
 mod forms;
 mod hash;
@@ -33,9 +37,10 @@ mod members;
 mod object;
 mod record;
 mod root;
+mod sample;
 mod set;
 mod sorted_set;
-mod stream;
+pub mod stream;
 mod table;
 mod value;
 
@@ -43,6 +48,8 @@ pub use bitmap::{BitOperation, Combination, count_ones, first_bit};
 pub use blob::Blob;
 pub use crossbeam_epoch::Guard;
 pub use db::{Db, DetachedDb, ExpireStep, Expired, SCAN_CURSOR_BITS};
+#[cfg(feature = "jemalloc")]
+pub use defrag::Defragmented;
 pub use entry::{Entry, ObjectMut, OccupiedEntry, VacantEntry};
 pub use hash::hash_tag;
 pub use hash_map::{Field, Hash, HashIter, HashLimits};
@@ -52,6 +59,7 @@ pub use lock::{LockCounters, Wake};
 pub use object::{Composite, Object, ObjectRef};
 pub use record::{OwnedRecord, Record};
 pub use root::Expires;
+pub use sample::Sample;
 pub use set::{Set, SetIter, SetLimits};
 pub use sorted_set::SortedSet;
 pub use stream::Stream;

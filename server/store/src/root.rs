@@ -4,9 +4,10 @@
 //! anybody reads.
 
 use core::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::OnceLock;
 
 use crate::hash::KeyHasher;
-use crate::record::RawRecord;
+use crate::record::{OwnedRecord, RawRecord};
 use crate::table::Table;
 
 /// What all databases of a keyspace share.
@@ -14,11 +15,23 @@ pub(crate) struct Context {
     pub(crate) hasher: KeyHasher,
     /// Longest string that is kept inside its record.
     pub(crate) inline_limit: AtomicUsize,
+    /// Who gets what is replaced and frees slowly.
+    pub(crate) on_replaced: OnceLock<Box<dyn Fn(OwnedRecord) + Send + Sync>>,
 }
 
 impl Context {
     pub(crate) fn set_inline_limit(&self, limit: usize) {
         self.inline_limit.store(limit, Relaxed);
+    }
+
+    /// Frees a record that another one has replaced, or has it freed.
+    #[inline]
+    pub(crate) fn replaced(&self, record: OwnedRecord) {
+        if record.record().frees_slowly()
+            && let Some(free) = self.on_replaced.get()
+        {
+            free(record);
+        }
     }
 
     #[inline]

@@ -117,3 +117,22 @@ fn strings_move_and_are_copied_with_their_encoding() {
         drop(free.insert_record(renamed).take());
     }
 }
+
+#[test]
+fn what_is_replaced_and_frees_slowly_is_handed_over() {
+    let keyspace = keyspace();
+    let (sender, replaced) = std::sync::mpsc::channel();
+    let sender = std::sync::Mutex::new(sender);
+    keyspace.on_replaced(move |record| sender.lock().unwrap().send(record).unwrap());
+    let (mut shard, place) = (keyspace.lock(0), keyspace.locate(b"key"));
+    let large = vec![b'x'; 300_000];
+    shard.db(0).set(place.hash, b"key", Value::Bytes(&large), None, 0);
+    shard.db(0).set(place.hash, b"key", Value::Bytes(b"small"), None, 0);
+    shard.db(0).set(place.hash, b"key", Value::Integer(1), None, 0);
+    insert(&mut shard, place, b"key", List::new(), None);
+    shard.db(0).set(place.hash, b"key", Value::Bytes(&large), None, 0);
+    insert(&mut shard, place, b"key", List::new(), None);
+    let handed: Vec<usize> =
+        replaced.try_iter().map(|record| record.record().string().unwrap().len()).collect();
+    assert_eq!(handed, [300_000, 300_000]);
+}

@@ -4,6 +4,7 @@ use super::{KEY, ROW};
 use crate::commands::events::EventClass;
 use crate::commands::row::{Command, Flags, KeyFlags, KeySpec};
 use crate::commands::{Args, CommandResult, Cx};
+use crate::config::rows;
 
 const SUM_OVER_SHARDS: &[&str] = &["request_policy:multi_shard", "response_policy:agg_sum"];
 
@@ -35,8 +36,7 @@ pub const COMMANDS: &[Command] = &[
         summary: "Removes keys and lets others free their memory.",
         tips: SUM_OVER_SHARDS,
         arguments: &[KEY.multiple()],
-        // All values there are so far are a single allocation, which is freed at once faster than it is handed over.
-        handler: del,
+        handler: unlink,
         ..ROW
     },
     Command {
@@ -77,9 +77,19 @@ pub const COMMANDS: &[Command] = &[
 ];
 
 fn del(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
+    let lazily = cx.server.config.bool(rows::LAZYFREE_LAZY_USER_DEL);
+    remove(cx, args, lazily)
+}
+
+fn unlink(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
+    remove(cx, args, true)
+}
+
+fn remove(cx: &mut Cx<'_, '_>, args: Args<'_>, lazily: bool) -> CommandResult {
     let mut removed = 0;
     for key in args.from(1) {
-        if cx.keys.remove(key) {
+        if let Some(record) = cx.keys.take(key) {
+            cx.server.reclaimer.free_record(record, lazily);
             cx.keys.event(EventClass::GENERIC, "del", key);
             removed += 1;
         }

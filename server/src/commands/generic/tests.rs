@@ -2,6 +2,7 @@
 
 use crate::commands::testing::{Fixture, START_MS, legible};
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 const NOT_INTEGER: &str = "-ERR value is not an integer or out of range";
 const SYNTAX: &str = "-ERR syntax error";
@@ -22,6 +23,31 @@ fn removing_and_counting() {
     server.advance_ms(2);
     server.check("DEL a", ":0");
     assert_eq!(server.server.stats.totals().expired_keys, 2);
+}
+
+#[test]
+fn large_values_are_freed_in_the_background_if_wanted() {
+    let mut server = Fixture::new();
+    let large = format!("SET large {}", "x".repeat(300_000));
+    let freed = |server: &Fixture, count| {
+        let start = Instant::now();
+        while server.server.reclaimer.pending() > 0 {
+            assert!(start.elapsed() < Duration::from_secs(10), "nobody frees");
+            std::thread::yield_now();
+        }
+        assert_eq!(server.server.reclaimer.freed(), count);
+    };
+    server.check(&large, "+OK");
+    server.check("SET small value", "+OK");
+    server.check("UNLINK large small", ":2");
+    freed(&server, 1);
+    server.check(&large, "+OK");
+    server.check("DEL large", ":1");
+    freed(&server, 1);
+    server.check("CONFIG SET lazyfree-lazy-user-del yes", "+OK");
+    server.check(&large, "+OK");
+    server.check("DEL large", ":1");
+    freed(&server, 2);
 }
 
 #[test]

@@ -126,7 +126,7 @@ fn the_expiry_cycle_removes_fields_that_nobody_asks_for() {
         for shard in 0..server.server.keyspace.shards() as u32 {
             let mut guard = server.server.keyspace.lock(shard);
             loop {
-                let step = guard.db(0).expire_step(now_ms, 64, &mut |_, _| ());
+                let step = guard.db(0).expire_step(now_ms, 64, &mut |_| ());
                 fields += step.expired_fields;
                 if step.wrapped && !step.fields_left {
                     break;

@@ -2,6 +2,7 @@
 
 use crate::clients::Client;
 use crate::commands::Server;
+use crate::config::{Config, rows};
 use boxcar_sys::process::resident_bytes;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -83,6 +84,39 @@ struct Pages {
     resident: u64,
 }
 
+/// Bytes allocated, and bytes of pages that hold something allocated; `None` with an allocator that does not tell.
+pub fn allocated_and_active() -> Option<(u64, u64)> {
+    pages().map(|pages| (pages.allocated, pages.active))
+}
+
+/// What can be changed of jemalloc while it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tuning {
+    /// Whether pages are returned by threads of its own.
+    pub background_thread: bool,
+    /// After how many milliseconds unused pages are offered to the kernel; -1 = never.
+    pub dirty_decay_ms: i64,
+    /// After how many milliseconds offered pages are returned; -1 = never.
+    pub muzzy_decay_ms: i64,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Self::of(&Config::default())
+    }
+}
+
+impl Tuning {
+    /// As the directives say.
+    pub fn of(config: &Config) -> Self {
+        Self {
+            background_thread: config.bool(rows::JEMALLOC_BG_THREAD),
+            dirty_decay_ms: config.int(rows::JEMALLOC_DIRTY_DECAY_MS),
+            muzzy_decay_ms: config.int(rows::JEMALLOC_MUZZY_DECAY_MS),
+        }
+    }
+}
+
 /// Bytes allocated now, 0 with an allocator that does not tell.
 pub fn allocated() -> u64 {
     pages().map_or(0, |pages| pages.allocated)
@@ -90,7 +124,7 @@ pub fn allocated() -> u64 {
 
 #[cfg(feature = "jemalloc")]
 mod implementation {
-    use super::Pages;
+    use super::{Pages, Tuning};
     use tikv_jemalloc_ctl::{Access, AsName, arenas, epoch, stats, stats_print, version};
 
     pub(super) fn pages() -> Option<Pages> {
@@ -117,6 +151,26 @@ mod implementation {
         Some(text)
     }
 
+    pub(super) fn tune(tuning: Tuning) -> Result<(), String> {
+        let failed = |error: tikv_jemalloc_ctl::Error| error.to_string();
+        b"background_thread\0".name().write(tuning.background_thread).map_err(failed)?;
+        let kinds = [("dirty", tuning.dirty_decay_ms), ("muzzy", tuning.muzzy_decay_ms)];
+        for (kind, decay_ms) in kinds {
+            // Of arenas to come; then of those that are there.
+            let key = format!("arenas.{kind}_decay_ms\0");
+            key.as_bytes().name().write(decay_ms as isize).map_err(failed)?;
+            for arena in 0..arenas::narenas::read().map_err(failed)? {
+                let key = format!("arena.{arena}.{kind}_decay_ms\0");
+                let key = key.as_bytes().name();
+                let made: Result<isize, _> = key.read();
+                if made.is_ok() {
+                    key.write(decay_ms as isize).map_err(failed)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// A decay time of zero makes an arena give back its unused pages at once.
     pub(super) fn purge() -> Result<(), String> {
         let failed = |error: tikv_jemalloc_ctl::Error| error.to_string();
@@ -135,14 +189,18 @@ mod implementation {
 
 #[cfg(not(feature = "jemalloc"))]
 mod implementation {
-    use super::Pages;
+    use super::{Pages, Tuning};
 
     pub(super) fn pages() -> Option<Pages> {
         None
     }
 
     pub(super) fn name() -> String {
-        "libc".to_owned()
+        if cfg!(feature = "mimalloc") { "mimalloc" } else { "libc" }.to_owned()
+    }
+
+    pub(super) fn tune(tuning: Tuning) -> Result<(), String> {
+        if tuning == Tuning::default() { Ok(()) } else { Err("this build does not use jemalloc".to_owned()) }
     }
 
     pub(super) fn report() -> Option<Vec<u8>> {
@@ -168,10 +226,35 @@ pub fn report() -> Option<Vec<u8>> {
     implementation::report()
 }
 
+/// Puts this into effect.
+///
+/// # Errors
+/// When the allocator refuses, in its own words; when it is not jemalloc and this is not the default.
+pub fn tune(tuning: Tuning) -> Result<(), String> {
+    implementation::tune(tuning)
+}
+
 /// Gives unused pages back to the kernel, as far as the allocator can.
 ///
 /// # Errors
 /// When the allocator refuses; its own words.
 pub fn purge() -> Result<(), String> {
     implementation::purge()
+}
+
+#[cfg(all(test, feature = "jemalloc"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jemalloc_takes_what_the_directives_may_say() {
+        for (background_thread, dirty_decay_ms, muzzy_decay_ms) in
+            [(true, 0, -1), (false, -1, 5), (true, i64::from(i32::MAX), 0)]
+        {
+            tune(Tuning { background_thread, dirty_decay_ms, muzzy_decay_ms }).unwrap();
+        }
+        tune(Tuning::default()).unwrap();
+        assert!(tune(Tuning { dirty_decay_ms: -2, ..Tuning::default() }).is_err());
+        tune(Tuning::default()).unwrap();
+    }
 }

@@ -114,6 +114,7 @@ fn resetstat(cx: &mut Cx<'_, '_>, _: Args<'_>) -> CommandResult {
     let server: &Server = cx.server;
     server.stats.reset();
     server.reclaimer.reset();
+    server.budget.reset();
     cx.reply.ok();
     Ok(())
 }

@@ -124,6 +124,7 @@ fn flush(cx: &mut Cx<'_, '_>, databases: std::ops::Range<usize>, background: boo
         return;
     }
     if !cx.in_transaction {
+        cx.keys.count_growth(&cx.server.budget);
         cx.keys.release();
     }
     drop(detached);

@@ -42,7 +42,7 @@ pub(super) fn string_value(record: Record<'_>) -> Result<Value<'_>, Error> {
 
 /// Replies with a string.
 #[inline]
-pub(in crate::commands) fn write_value(reply: &mut Reply, value: Value<'_>) {
+pub(super) fn write_value(reply: &mut Reply, value: Value<'_>) {
     match value {
         Value::Bytes(bytes) => reply.bulk(bytes),
         Value::Integer(number) => reply.bulk_integer(number),

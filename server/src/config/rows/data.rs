@@ -40,11 +40,11 @@ directives! {
         memory("zset-max-listpack-value", 64, 0, i64::MAX).alias("zset-max-ziplist-value").kept();
 
     /// Bytes up to which a HyperLogLog is sparse.
-    HLL_SPARSE_MAX_BYTES: u64 = memory("hll-sparse-max-bytes", 3000, 0, i64::MAX).kept();
+    HLL_SPARSE_MAX_BYTES: u64 = memory("hll-sparse-max-bytes", 3000, 0, i64::MAX);
 
     /// Bytes of one node of a stream; 0 = no limit.
-    STREAM_NODE_MAX_BYTES: u64 = memory("stream-node-max-bytes", 4096, 0, i64::MAX).kept();
+    STREAM_NODE_MAX_BYTES: u64 = memory("stream-node-max-bytes", 4096, 0, i64::MAX);
 
     /// Entries in one node of a stream; 0 = no limit.
-    STREAM_NODE_MAX_ENTRIES: i64 = number("stream-node-max-entries", 100, 0, i64::MAX).kept();
+    STREAM_NODE_MAX_ENTRIES: i64 = number("stream-node-max-entries", 100, 0, i64::MAX);
 }

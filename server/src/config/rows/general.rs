@@ -90,7 +90,7 @@ directives! {
     IGNORE_WARNINGS: Text = text("ignore-warnings", "").kept();
 
     /// Turn transparent huge pages off for the process.
-    DISABLE_THP: bool = switch("disable-thp", true).startup().kept();
+    DISABLE_THP: bool = switch("disable-thp", true).startup();
 
     /// Adjust the kernel's out-of-memory score of the process.
     OOM_SCORE_ADJ: OomScoreAdj = choice::<OomScoreAdj>("oom-score-adj", OomScoreAdj::No as u8)
@@ -100,7 +100,7 @@ directives! {
     OOM_SCORE_ADJ_VALUES: Words = words("oom-score-adj-values", &["0", "200", "800"], &OOM_SCORES).kept();
 
     /// Let jemalloc purge memory in a thread of its own.
-    JEMALLOC_BG_THREAD: bool = switch("jemalloc-bg-thread", true).kept();
+    JEMALLOC_BG_THREAD: bool = switch("jemalloc-bg-thread", true);
 
     /// CPUs of the server; see cpu-affinity.
     SERVER_CPULIST: Text = text("server-cpulist", "").alias("server_cpulist").startup().kept();

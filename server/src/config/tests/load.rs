@@ -50,9 +50,6 @@ fn a_later_line_overrides_what_alone_would_be_refused() {
     assert!(error("save 900 1\nsave 300 10").contains("save: '900 1 300 10' is refused: "));
     assert!(Config::from_text("save 900 1\nsave \"\"").unwrap().list(SAVE).is_empty());
     assert!(Config::from_text("supervised auto").is_ok());
-    assert!(
-        error("maxmemory 1gb\nmaxmemory-policy allkeys-lru").contains(">>> 'maxmemory-policy allkeys-lru'")
-    );
 }
 
 #[test]

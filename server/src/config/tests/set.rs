@@ -212,12 +212,6 @@ fn what_would_deceive_is_refused_by_name() {
     }
     set(&config, &["appendonly", "no", "save", ""]).unwrap();
     assert_eq!(config.memory_share(MAXMEMORY_CLIENTS), MemoryShare::Bytes(0));
-
-    set(&config, &["maxmemory-policy", "allkeys-lru"]).unwrap();
-    let error = set(&config, &["maxmemory", "1gb"]).unwrap_err();
-    assert!(error.contains("'allkeys-lru' is refused while maxmemory is set"), "{error}");
-    set(&config, &["maxmemory", "1gb", "maxmemory-policy", "noeviction"]).unwrap();
-    assert!(set(&config, &["maxmemory-policy", "allkeys-lru"]).is_err());
 }
 
 #[test]

@@ -4,12 +4,14 @@
 //!   10000000 keys).
 //! - `worst [keys]`: the slowest single inserts while growing from empty (default 4000000 keys).
 //! - `memory [keys] [value bytes] [ttl]`: resident bytes per key.
+//! - `expire [keys]`: removing expired keys, and how long each step holds a lock (default 5000000 keys).
 //! - `locks`: the shard lock beside other locks.
 //! - `count <operation>`: a loop for `valgrind --tool=callgrind --toggle-collect='*measured*'`.
 //!
 //! Keys are `key:%012d` (16 bytes) in random order, values 64 bytes, jemalloc underneath, as in the server.
 
 mod clock;
+mod expire;
 mod locks;
 mod memory;
 mod subject;
@@ -31,8 +33,9 @@ fn main() {
         "memory" => {
             memory::run(number(1, 1_000_000), number(2, 64), arguments.get(3).is_some_and(|a| a == "ttl"));
         }
+        "expire" => expire::run(number(1, 5_000_000)),
         "locks" => locks::run(),
         "count" => times::count(arguments.get(1).map_or("get_hit", String::as_str)),
-        other => panic!("unknown: {other} (times, worst, memory, locks, count)"),
+        other => panic!("unknown: {other} (times, worst, memory, expire, locks, count)"),
     }
 }

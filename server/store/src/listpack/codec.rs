@@ -30,7 +30,7 @@ const INTEGER_64: u8 = 0xf4;
 /// Length of encoding and data of the element at the start of `bytes`, without what leads back. `None` at the end, and
 /// where there is no element.
 #[inline]
-pub(super) fn entry_len(bytes: &[u8]) -> Option<usize> {
+pub(crate) fn entry_len(bytes: &[u8]) -> Option<usize> {
     let first = *bytes.first()?;
     Some(match first {
         0..STRING_6 => 1,
@@ -48,7 +48,7 @@ pub(super) fn entry_len(bytes: &[u8]) -> Option<usize> {
 
 /// The element at the start of `bytes`, if there is a whole one.
 #[inline]
-pub(super) fn decode(bytes: &[u8]) -> Option<Value<'_>> {
+pub(crate) fn decode(bytes: &[u8]) -> Option<Value<'_>> {
     let first = *bytes.first()?;
     let data = &bytes[1..];
     Some(match first {
@@ -114,7 +114,7 @@ pub(super) fn read_backlen(bytes: &[u8]) -> Option<(usize, usize)> {
 }
 
 /// An element that is about to be written.
-pub(super) struct Encoded<'a> {
+pub(crate) struct Encoded<'a> {
     header: [u8; 9],
     header_len: usize,
     data: &'a [u8],
@@ -123,7 +123,7 @@ pub(super) struct Encoded<'a> {
 impl<'a> Encoded<'a> {
     /// Chooses the shortest encoding; bytes that are the text of an integer become one.
     #[inline]
-    pub(super) fn new(value: Value<'a>) -> Self {
+    pub(crate) fn new(value: Value<'a>) -> Self {
         match value {
             Value::Integer(number) => Self::integer(number),
             Value::Bytes(bytes) => match Value::encode(bytes) {
@@ -183,8 +183,15 @@ impl<'a> Encoded<'a> {
 
     /// Bytes that the element takes in a listpack.
     #[inline]
-    pub(super) fn size(&self) -> usize {
+    pub(crate) fn size(&self) -> usize {
         self.entry_len() + backlen_size(self.entry_len())
+    }
+
+    /// Appends encoding and data, without what leads back.
+    #[inline]
+    pub(crate) fn append_entry(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.header[..self.header_len]);
+        out.extend_from_slice(self.data);
     }
 
     /// Writes the element at the start of `out` and returns what is left of it.

@@ -8,7 +8,7 @@
 //! The allocation's size is the allocator's size class of the total, so that no capacity need be stored, and an
 //! insertion moves to another allocation only where the class changes.
 
-mod codec;
+pub(crate) mod codec;
 mod edit;
 #[cfg(test)]
 mod tests;

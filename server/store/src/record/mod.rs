@@ -14,6 +14,11 @@ pub(crate) use raw::RawRecord;
 /// 64-byte bucket of seven at the usual fill.
 const TABLE_SHARE: usize = 11;
 
+/// Elements of a value above which freeing it takes longer than handing it over.
+const MANY_ELEMENTS: usize = 64;
+/// The same in bytes of a string: returning its pages to the system costs some 100 ns each.
+const MANY_BYTES: usize = 256 << 10;
+
 /// A record inside the table, readable while its database is borrowed.
 #[derive(Clone, Copy)]
 pub struct Record<'a> {
@@ -119,6 +124,16 @@ impl<'a> Record<'a> {
             }
             Value::Bytes(_) => Encoding::Embstr,
         }
+    }
+
+    /// Whether freeing the value takes longer than handing it to another thread.
+    #[must_use]
+    #[inline]
+    pub fn frees_slowly(self) -> bool {
+        // SAFETY: the record is alive, see `new`.
+        let out_of_line = unsafe { self.raw.is_out_of_line() };
+        out_of_line
+            && self.any_object().map_or(self.memory_usage() >= MANY_BYTES, |o| o.len() > MANY_ELEMENTS)
     }
 
     /// Bytes of memory that the key and its value take, with their share of the table.

@@ -303,6 +303,16 @@ impl RawRecord {
         unsafe { self.set_header(self.header().with_access(access)) }
     }
 
+    /// Whether the value is a blob or an object, beyond the record.
+    ///
+    /// # Safety
+    /// See the type.
+    #[inline]
+    pub(crate) unsafe fn is_out_of_line(self) -> bool {
+        // SAFETY: as the caller vouches.
+        unsafe { self.header() }.has(POINTER)
+    }
+
     /// Whether the string was changed by [`RawRecord::resize`].
     ///
     /// # Safety
@@ -347,6 +357,33 @@ impl RawRecord {
             }
             self.free_shell();
         }
+    }
+
+    /// A copy in memory from `allocate`, which now owns the blob or object.
+    ///
+    /// # Safety
+    /// See the type; this record is only good for [`RawRecord::free_moved`] afterwards. `allocate` gives memory of the
+    /// layout, or nothing.
+    #[cfg(feature = "jemalloc")]
+    pub(crate) unsafe fn copy_to(self, allocate: impl FnOnce(Layout) -> Option<NonNull<u8>>) -> Self {
+        // SAFETY: as the caller vouches; both are of the same layout, and the new memory is nobody else's.
+        unsafe {
+            let layout = layout_of(self.used(self.header()));
+            let Some(memory) = allocate(layout) else { handle_alloc_error(layout) };
+            memory.copy_from_nonoverlapping(self.0.cast(), layout.size());
+            Self(memory.cast())
+        }
+    }
+
+    /// Frees what is left of a record that was copied.
+    ///
+    /// # Safety
+    /// See the type; nobody uses the record afterwards. `free` takes memory of the layout.
+    #[cfg(feature = "jemalloc")]
+    pub(crate) unsafe fn free_moved(self, free: impl FnOnce(NonNull<u8>, Layout)) {
+        // SAFETY: as the caller vouches.
+        let layout = layout_of(unsafe { self.used(self.header()) });
+        free(self.0.cast(), layout);
     }
 
     /// Frees the record alone: its blob or object was moved elsewhere.

@@ -119,7 +119,7 @@ fn write_key_spec(cx: &mut Cx<'_, '_>, spec: &KeySpec) {
     cx.reply.bulk(b"begin_search");
     match spec.begin {
         Begin::Index(index) => write_search(cx, "index", &[("index", index as i64)], None),
-        Begin::Keyword(word, from) => {
+        Begin::Keyword(word, from) | Begin::Option { word, from, .. } => {
             write_search(cx, "keyword", &[("startfrom", i64::from(from))], Some(("keyword", word)));
         }
     }
@@ -128,6 +128,9 @@ fn write_key_spec(cx: &mut Cx<'_, '_>, spec: &KeySpec) {
         Find::Range { last, step } => {
             let fields = [("lastkey", i64::from(last)), ("keystep", step as i64), ("limit", 0)];
             write_search(cx, "range", &fields, None);
+        }
+        Find::FirstHalf => {
+            write_search(cx, "range", &[("lastkey", -1), ("keystep", 1), ("limit", 2)], None);
         }
         Find::KeyCount { count_at, first, step } => {
             let fields =
@@ -168,6 +171,7 @@ pub fn categories(entry: &Entry) -> impl Iterator<Item = &'static str> + use<> {
         ("string", has(Categories::STRING)),
         ("bitmap", has(Categories::BITMAP)),
         ("hyperloglog", has(Categories::HYPERLOGLOG)),
+        ("stream", has(Categories::STREAM)),
         ("pubsub", flags.contains(Flags::PUBSUB)),
         ("admin", admin || has(Categories::ADMIN)),
         ("fast", flags.contains(Flags::FAST)),

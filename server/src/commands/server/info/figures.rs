@@ -7,6 +7,7 @@ use crate::commands::Server;
 use crate::commands::server::allocator::Memory;
 use crate::config::choices::{Choice, MaxmemoryPolicy};
 use crate::config::rows;
+use boxcar_sys::clock::monotonic_us;
 use boxcar_sys::process;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -84,7 +85,7 @@ fn fragmentation(server: &Server, memory: &Memory, text: &mut String) {
         "rss_overhead_bytes": difference(memory.resident, resident),
         "mem_fragmentation_ratio": format_args!("{:.2}", ratio(memory.resident, memory.used)),
         "mem_fragmentation_bytes": difference(memory.resident, memory.used),
-        "mem_not_counted_for_evict": 0,
+        "mem_not_counted_for_evict": memory.overhead(),
         "mem_replication_backlog": 0,
         "mem_total_replication_buffers": 0,
         "mem_clients_slaves": 0,
@@ -92,7 +93,7 @@ fn fragmentation(server: &Server, memory: &Memory, text: &mut String) {
         "mem_cluster_links": 0,
         "mem_aof_buffer": 0,
         "mem_allocator": memory.allocator,
-        "active_defrag_running": 0,
+        "active_defrag_running": server.stats.defragmentation.running(),
         "lazyfree_pending_objects": server.reclaimer.pending(),
         "lazyfreed_objects": server.reclaimer.freed(),
     );
@@ -148,6 +149,10 @@ pub fn persistence(server: &Server, text: &mut String) {
 pub fn stats(server: &Server, text: &mut String) {
     let totals = server.stats.totals();
     let [commands, input, output] = server.stats.rates();
+    let defragmentation = &server.stats.defragmentation;
+    let ((moved, kept), (defragmenting, defragmenting_now)) =
+        (defragmentation.keys(), defragmentation.millis());
+    let (exceeded, exceeded_now) = server.budget.exceeded_ms(monotonic_us());
     lines!(text;
         "total_connections_received": totals.connections_received,
         "total_commands_processed": totals.commands_processed,
@@ -166,13 +171,13 @@ pub fn stats(server: &Server, text: &mut String) {
         "sync_partial_err": 0,
         "expired_subkeys": totals.expired_fields,
         "expired_keys": totals.expired_keys,
-        "expired_stale_perc": "0.00",
-        "expired_time_cap_reached_count": 0,
-        "expire_cycle_cpu_milliseconds": 0,
+        "expired_stale_perc": format_args!("{:.2}", server.stats.expiry.stale_percent()),
+        "expired_time_cap_reached_count": server.stats.expiry.time_cap_reached(),
+        "expire_cycle_cpu_milliseconds": server.stats.expiry.cpu_ms(),
         "evicted_keys": totals.evicted_keys,
         "evicted_clients": 0,
-        "total_eviction_exceeded_time": 0,
-        "current_eviction_exceeded_time": 0,
+        "total_eviction_exceeded_time": exceeded,
+        "current_eviction_exceeded_time": exceeded_now,
         "keyspace_hits": totals.keyspace_hits,
         "keyspace_misses": totals.keyspace_misses,
         "pubsub_channels": server.pubsub.len(TopicKind::Channel),
@@ -182,12 +187,12 @@ pub fn stats(server: &Server, text: &mut String) {
         "total_forks": 0,
         "migrate_cached_sockets": 0,
         "slave_expires_tracked_keys": 0,
-        "active_defrag_hits": 0,
-        "active_defrag_misses": 0,
-        "active_defrag_key_hits": 0,
-        "active_defrag_key_misses": 0,
-        "total_active_defrag_time": 0,
-        "current_active_defrag_time": 0,
+        "active_defrag_hits": moved,
+        "active_defrag_misses": kept,
+        "active_defrag_key_hits": moved,
+        "active_defrag_key_misses": kept,
+        "total_active_defrag_time": defragmenting,
+        "current_active_defrag_time": defragmenting_now,
         "tracking_total_keys": server.tracking.keys(),
         "tracking_total_items": server.tracking.items(),
         "tracking_total_prefixes": server.tracking.prefixes(),

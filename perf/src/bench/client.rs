@@ -1,0 +1,97 @@
+//! A connection for runs that look at replies: pipelines out, replies in, and INFO.
+
+use super::ServerError;
+use super::servers::Server;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+/// How long a reply may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// See the module's text.
+pub(super) struct Client {
+    reader: BufReader<TcpStream>,
+    writer: TcpStream,
+    /// What [`Client::send`] sends.
+    pub requests: Vec<u8>,
+    line: Vec<u8>,
+    errors: u64,
+    first_error: Option<String>,
+}
+
+impl Client {
+    pub fn open(server: &Server) -> io::Result<Self> {
+        let writer = TcpStream::connect(server.address)?;
+        writer.set_nodelay(true)?;
+        writer.set_read_timeout(Some(PATIENCE))?;
+        Ok(Self {
+            reader: BufReader::with_capacity(64 << 10, writer.try_clone()?),
+            writer,
+            requests: Vec::new(),
+            line: Vec::new(),
+            errors: 0,
+            first_error: None,
+        })
+    }
+
+    /// Sends what stands in `requests`, and empties it.
+    pub fn send(&mut self) -> io::Result<()> {
+        self.writer.write_all(&self.requests)?;
+        self.requests.clear();
+        Ok(())
+    }
+
+    /// Reads one reply; false for a null. Errors are counted.
+    pub fn reply(&mut self) -> io::Result<bool> {
+        self.read_line()?;
+        match self.line.first() {
+            Some(b'$') if self.line == b"$-1" => Ok(false),
+            Some(b'$') => {
+                let len = self.bulk_len()?;
+                io::copy(&mut Read::take(&mut self.reader, len + 2), &mut io::sink())?;
+                Ok(true)
+            }
+            Some(b'-') => {
+                self.errors += 1;
+                let text = String::from_utf8_lossy(&self.line).into_owned();
+                self.first_error.get_or_insert(text);
+                Ok(true)
+            }
+            _ => Ok(true),
+        }
+    }
+
+    /// Whether all replies were what was asked for.
+    pub fn verdict(&self) -> Result<(), ServerError> {
+        match &self.first_error {
+            None => Ok(()),
+            Some(first) => Err(ServerError::Replies { errors: self.errors, first: first.clone() }),
+        }
+    }
+
+    /// A field of INFO, `?` where the server has none of this name.
+    pub fn info(&mut self, field: &str) -> io::Result<String> {
+        self.writer.write_all(b"INFO\r\n")?;
+        self.read_line()?;
+        let mut text = vec![0; usize::try_from(self.bulk_len()?).map_err(io::Error::other)? + 2];
+        self.reader.read_exact(&mut text)?;
+        let text = String::from_utf8_lossy(&text);
+        let value = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+        Ok(value.unwrap_or("?").to_owned())
+    }
+
+    fn read_line(&mut self) -> io::Result<()> {
+        self.line.clear();
+        if self.reader.read_until(b'\n', &mut self.line)? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.line.truncate(self.line.trim_ascii_end().len());
+        Ok(())
+    }
+
+    fn bulk_len(&self) -> io::Result<u64> {
+        let text = String::from_utf8_lossy(self.line.get(1..).unwrap_or_default());
+        text.parse().map_err(|_| io::Error::other(format!("a length was expected, not {text}")))
+    }
+}
