@@ -18,6 +18,8 @@ pub mod news;
 pub mod reclaim;
 pub mod reference;
 pub mod row;
+pub mod sampling;
+pub mod scan;
 pub mod server_state;
 pub mod table;
 pub mod watch;
@@ -29,10 +31,12 @@ pub(crate) mod testing;
 pub mod bitmap;
 pub mod connection;
 pub mod generic;
+pub mod hash;
 pub mod hyperloglog;
 pub mod list;
 pub mod pubsub;
 pub mod server;
+pub mod set;
 pub mod stream;
 pub mod string;
 pub mod transaction;
@@ -48,6 +52,8 @@ pub use table::{Entry, Table};
 /// The families, in the order of COMMAND's output.
 pub const FAMILIES: &[&[&[Command]]] = &[
     string::COMMANDS,
+    hash::COMMANDS,
+    set::COMMANDS,
     bitmap::COMMANDS,
     hyperloglog::COMMANDS,
     list::COMMANDS,

@@ -116,6 +116,10 @@ bitflags::bitflags! {
         const DANGEROUS = 1 << 5;
         /// `@admin`
         const ADMIN = 1 << 6;
+        /// `@hash`
+        const HASH = 1 << 11;
+        /// `@set`
+        const SET = 1 << 10;
         /// `@bitmap`
         const BITMAP = 1 << 7;
         /// `@hyperloglog`
@@ -132,6 +136,10 @@ bitflags::bitflags! {
 pub enum Group {
     /// Strings.
     String,
+    /// Hashes.
+    Hash,
+    /// Sets.
+    Set,
     /// Strings as arrays of bits.
     Bitmap,
     /// Strings as sketches of sets.
@@ -157,6 +165,8 @@ impl Group {
     pub fn name(self) -> &'static str {
         match self {
             Self::String => "string",
+            Self::Hash => "hash",
+            Self::Set => "set",
             Self::Bitmap => "bitmap",
             Self::Hyperloglog => "hyperloglog",
             Self::Stream => "stream",
@@ -290,6 +300,11 @@ impl KeySpec {
     /// The same with a remark, and with flags that follow from the call's arguments.
     pub const fn varying(self, notes: &'static str, refine: fn(Args<'_>) -> KeyFlags) -> Self {
         Self { notes, refine: Some(refine), ..self }
+    }
+
+    /// The same with a remark.
+    pub const fn noted(self, notes: &'static str) -> Self {
+        Self { notes, ..self }
     }
 
     /// What a call with these arguments does to its keys.

@@ -167,6 +167,8 @@ pub fn categories(entry: &Entry) -> impl Iterator<Item = &'static str> + use<> {
         ("read", flags.contains(Flags::READONLY) && !has(Categories::SCRIPTING)),
         ("write", flags.contains(Flags::WRITE)),
         ("list", has(Categories::LIST)),
+        ("set", has(Categories::SET)),
+        ("hash", has(Categories::HASH)),
         ("string", has(Categories::STRING)),
         ("bitmap", has(Categories::BITMAP)),
         ("hyperloglog", has(Categories::HYPERLOGLOG)),
