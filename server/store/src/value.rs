@@ -28,6 +28,10 @@ pub enum Encoding {
     Embstr,
     /// Any other string.
     Raw,
+    /// A small aggregate in one allocation.
+    Listpack,
+    /// A sorted set beyond that: members in order and by name.
+    Skiplist,
 }
 
 impl Encoding {
@@ -38,6 +42,8 @@ impl Encoding {
             Encoding::Int => "int",
             Encoding::Embstr => "embstr",
             Encoding::Raw => "raw",
+            Encoding::Listpack => "listpack",
+            Encoding::Skiplist => "skiplist",
         }
     }
 }

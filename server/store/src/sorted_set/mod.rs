@@ -1,0 +1,487 @@
+//! Sorted sets: members with scores, in the order of score and then of the members' bytes.
+//!
+//! A small one is a listpack of members and scores in order (`packed`). Beyond the thresholds it becomes a B+ tree with
+//! ranks (`tree`), which owns an allocation for each member with its score (`element`), and an index from the member
+//! to that same allocation (`index`). Redis keeps a skip list and a dictionary there, so that this form answers to
+//! `skiplist`.
+//!
+//! ```text
+//! word ──> listpack                                          bit 0 clear
+//! word ──> tree: inner nodes ──> leaves ──┬──> element       bit 0 set
+//!          index: segments of buckets ────┘
+//! ```
+//!
+//! Everything that depends on the order goes by rank: a range of scores or of members is two searches for its ends
+//! ([`SortedSet::partition_point`]), whatever is done with it afterwards.
+
+mod element;
+mod index;
+mod packed;
+#[cfg(test)]
+mod tests;
+mod tree;
+
+use core::marker::PhantomData;
+use core::ops::Range;
+use core::ptr::NonNull;
+
+use self::element::{Element, Probe, score_of};
+use self::index::Index;
+use self::tree::Tree;
+use crate::listpack::Listpack;
+use crate::record::layout::size_class;
+use crate::value::{Encoding, Value};
+
+/// Up to where a sorted set stays a listpack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SortedSetLimits {
+    /// Most members (`zset-max-listpack-entries`).
+    pub entries: usize,
+    /// Longest member in bytes (`zset-max-listpack-value`).
+    pub value: usize,
+}
+
+/// The large form.
+struct Indexed {
+    tree: Tree,
+    index: Index,
+}
+
+/// See the module.
+pub struct SortedSet {
+    /// A listpack's allocation, or with bit 0 set a boxed [`Indexed`].
+    word: NonNull<u8>,
+    owned: PhantomData<Box<Indexed>>,
+}
+
+// SAFETY: a sorted set owns what its word points to, and both forms may be sent.
+unsafe impl Send for SortedSet {}
+// SAFETY: a shared reference only reads.
+unsafe impl Sync for SortedSet {}
+
+const INDEXED: usize = 1;
+
+/// The two forms, borrowed.
+enum Form<'a> {
+    Packed(&'a Listpack),
+    Indexed(&'a Indexed),
+}
+
+/// The same for changing.
+enum FormMut<'a> {
+    Packed(&'a mut Listpack),
+    Indexed(&'a mut Indexed),
+}
+
+impl SortedSet {
+    /// An empty set.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::packed(Listpack::new())
+    }
+
+    /// An empty set that is about to get `members` members, the first one of `len` bytes: one that would not stay a
+    /// listpack never is one.
+    #[must_use]
+    pub fn for_members(members: usize, len: usize, limits: SortedSetLimits) -> Self {
+        if members <= limits.entries && len <= limits.value { Self::new() } else { Self::indexed(Indexed::new()) }
+    }
+
+    /// The set whose listpack this is; `None` when its elements are not distinct members in order, each with a score.
+    #[must_use]
+    pub fn from_listpack(listpack: Listpack) -> Option<Self> {
+        packed::is_sound(&listpack).then(|| Self::packed(listpack))
+    }
+
+    fn packed(listpack: Listpack) -> Self {
+        Self { word: listpack.into_raw(), owned: PhantomData }
+    }
+
+    fn indexed(indexed: Indexed) -> Self {
+        let address = NonNull::from(Box::leak(Box::new(indexed))).cast::<u8>();
+        Self { word: address.map_addr(|address| address | INDEXED), owned: PhantomData }
+    }
+
+    /// The boxed form, if it is that one.
+    #[inline]
+    fn large(&self) -> Option<NonNull<Indexed>> {
+        let address = self.word.as_ptr();
+        let large = address.addr() & INDEXED != 0;
+        // The address without its mark is not null.
+        if large { NonNull::new(address.map_addr(|address| address & !INDEXED).cast()) } else { None }
+    }
+
+    #[inline]
+    fn form(&self) -> Form<'_> {
+        match self.large() {
+            // SAFETY: the word's mark says what it owns, and the set is borrowed.
+            Some(indexed) => Form::Indexed(unsafe { indexed.as_ref() }),
+            // SAFETY: a listpack is exactly its pointer, which the word is when it has no mark.
+            None => Form::Packed(unsafe { &*(&raw const self.word).cast::<Listpack>() }),
+        }
+    }
+
+    #[inline]
+    fn form_mut(&mut self) -> FormMut<'_> {
+        match self.large() {
+            // SAFETY: as in `form`; the set is borrowed exclusively.
+            Some(mut indexed) => FormMut::Indexed(unsafe { indexed.as_mut() }),
+            // SAFETY: as in `form`; what the listpack becomes is written to the word.
+            None => FormMut::Packed(unsafe { &mut *(&raw mut self.word).cast::<Listpack>() }),
+        }
+    }
+
+    /// Number of members.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self.form() {
+            Form::Packed(listpack) => listpack.len() / 2,
+            Form::Indexed(indexed) => indexed.tree.len(),
+        }
+    }
+
+    /// Whether there is no member.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// `listpack` or `skiplist`.
+    #[must_use]
+    pub fn encoding(&self) -> Encoding {
+        match self.form() {
+            Form::Packed(_) => Encoding::Listpack,
+            Form::Indexed(_) => Encoding::Skiplist,
+        }
+    }
+
+    /// Bytes of all allocations below the word.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        match self.form() {
+            Form::Packed(listpack) => listpack.memory(),
+            Form::Indexed(indexed) => {
+                size_class(size_of::<Indexed>()) + indexed.tree.memory() + indexed.index.memory()
+            }
+        }
+    }
+
+    /// The listpack, while the set is one.
+    #[must_use]
+    pub fn as_listpack(&self) -> Option<&Listpack> {
+        match self.form() {
+            Form::Packed(listpack) => Some(listpack),
+            Form::Indexed(_) => None,
+        }
+    }
+
+    /// The score of a member.
+    #[must_use]
+    pub fn score(&self, member: &[u8]) -> Option<f64> {
+        match self.form() {
+            Form::Packed(listpack) => packed::find(listpack, member).map(|(_, score)| score),
+            Form::Indexed(indexed) => indexed.score(member),
+        }
+    }
+
+    /// The rank, counted from the lowest score (0), and the score of a member.
+    #[must_use]
+    pub fn rank(&self, member: &[u8]) -> Option<(usize, f64)> {
+        match self.form() {
+            Form::Packed(listpack) => packed::rank(listpack, member),
+            Form::Indexed(indexed) => {
+                let score = indexed.score(member)?;
+                Some((indexed.tree.rank(Probe::new(score, member)), score))
+            }
+        }
+    }
+
+    /// Looks a member up and gives it the score that `decide` makes of its present one; `None` leaves everything as it
+    /// is.
+    ///
+    /// # Panics
+    /// When the score is not a number.
+    pub fn update(
+        &mut self,
+        member: &[u8],
+        limits: SortedSetLimits,
+        decide: impl FnOnce(Option<f64>) -> Option<f64>,
+    ) {
+        let listpack = match self.form_mut() {
+            FormMut::Indexed(indexed) => return indexed.update(member, decide),
+            FormMut::Packed(listpack) => listpack,
+        };
+        let found = packed::find(listpack, member);
+        let Some(score) = decide(found.map(|(_, score)| score)) else { return };
+        assert!(!score.is_nan(), "a score is a number");
+        match found {
+            Some((_, old)) if old == score => {}
+            Some((at, _)) => {
+                packed::remove(listpack, at);
+                packed::insert(listpack, member, score);
+            }
+            None if listpack.len() / 2 < limits.entries
+                && member.len() <= limits.value
+                && listpack.fits(member.len() + packed::PAIR_OVERHEAD) =>
+            {
+                packed::insert(listpack, member, score);
+            }
+            None => self.unpack().insert(Index::hash(member), member, score),
+        }
+    }
+
+    /// Sets a member's score.
+    ///
+    /// # Panics
+    /// When the score is not a number.
+    pub fn insert(&mut self, member: &[u8], score: f64, limits: SortedSetLimits) {
+        self.update(member, limits, |_| Some(score));
+    }
+
+    /// Removes a member; its score, if it was there.
+    pub fn remove(&mut self, member: &[u8]) -> Option<f64> {
+        match self.form_mut() {
+            FormMut::Packed(listpack) => {
+                let (at, score) = packed::find(listpack, member)?;
+                packed::remove(listpack, at);
+                Some(score)
+            }
+            FormMut::Indexed(indexed) => {
+                let score = indexed.score(member)?;
+                indexed.index.remove(member, indexed.tree.len());
+                indexed.tree.remove(Probe::new(score, member)).expect("the tree has what the index has");
+                Some(score)
+            }
+        }
+    }
+
+    /// Removes the members of these ranks, cut to those that exist. Costs O(log n) and each removed member.
+    pub fn remove_range(&mut self, ranks: Range<usize>) {
+        let end = ranks.end.min(self.len());
+        let ranks = ranks.start.min(end)..end;
+        match self.form_mut() {
+            FormMut::Packed(listpack) => packed::remove_run(listpack, ranks),
+            FormMut::Indexed(indexed) if ranks.len() == indexed.tree.len() => *indexed = Indexed::new(),
+            FormMut::Indexed(Indexed { tree, index }) => {
+                let mut len = tree.len();
+                tree.remove_run(ranks, |element| {
+                    index.remove(element.member(), len);
+                    len -= 1;
+                });
+            }
+        }
+    }
+
+    /// How many members stand before the first one for which `before` is false. It has to be true of all members up to
+    /// some place in the order, and false of the rest.
+    #[must_use]
+    pub fn partition_point(&self, before: impl Fn(f64, &[u8]) -> bool) -> usize {
+        match self.form() {
+            Form::Packed(listpack) => packed::partition_point(listpack, before),
+            Form::Indexed(indexed) => indexed.tree.partition_point(before),
+        }
+    }
+
+    /// The member of a rank, and its score.
+    #[must_use]
+    pub fn get(&self, rank: usize) -> Option<(Value<'_>, f64)> {
+        match self.form() {
+            Form::Packed(_) => self.range(rank..rank + 1).next(),
+            Form::Indexed(indexed) => indexed.tree.get(rank).map(|entry| view(&entry.element)),
+        }
+    }
+
+    /// The members of these ranks, cut to those that exist, with their scores.
+    #[must_use]
+    pub fn range(&self, ranks: Range<usize>) -> Members<'_> {
+        let end = ranks.end.min(self.len());
+        let ranks = ranks.start.min(end)..end;
+        let left = ranks.len();
+        let run = match self.form() {
+            Form::Packed(listpack) => Run::Packed(packed::run(listpack, ranks)),
+            Form::Indexed(indexed) => Run::Indexed(indexed.tree.run(ranks)),
+        };
+        Members { run, left }
+    }
+
+    /// All members with their scores, in order.
+    #[must_use]
+    pub fn iter(&self) -> Members<'_> {
+        self.range(0..usize::MAX)
+    }
+
+    /// One step of a walk: shows the members at `position` (at first 0) and says where to go on; zero behind the last
+    /// one. A member that is there during the whole walk is shown; in the large form, exactly once. Positions have
+    /// [`SCAN_CURSOR_BITS`](crate::SCAN_CURSOR_BITS) bits.
+    pub fn scan(&self, position: u64, mut visit: impl FnMut(Value<'_>, f64)) -> u64 {
+        match self.form() {
+            Form::Packed(listpack) => {
+                packed::pairs(listpack).for_each(|(member, score)| visit(member, score));
+                0
+            }
+            Form::Indexed(indexed) => indexed.index.walk(position, |record| {
+                // SAFETY: the tree owns the element, and is borrowed.
+                let (member, score) = unsafe { (record.key(), score_of(record)) };
+                visit(Value::Bytes(member), score);
+            }),
+        }
+    }
+
+    /// Makes a listpack of the set again if it fits the limits: for one that was built all at once.
+    pub fn compact(&mut self, limits: SortedSetLimits) {
+        let Form::Indexed(indexed) = self.form() else { return };
+        let all = || indexed.tree.run(0..indexed.tree.len()).map(|entry| &entry.element);
+        if indexed.tree.len() > limits.entries || all().any(|element| element.member().len() > limits.value) {
+            return;
+        }
+        let mut listpack = Listpack::new();
+        for element in all() {
+            if !listpack.fits(element.member().len() + packed::PAIR_OVERHEAD) {
+                return;
+            }
+            packed::append(&mut listpack, element.member(), element.score());
+        }
+        *self = Self::packed(listpack);
+    }
+
+    /// Goes over to the large form.
+    fn unpack(&mut self) -> &mut Indexed {
+        if let Form::Packed(listpack) = self.form() {
+            let mut indexed = Indexed::new();
+            let mut text = crate::value::IntegerText::default();
+            for (member, score) in packed::pairs(listpack) {
+                let member = member.as_bytes(&mut text);
+                indexed.insert(Index::hash(member), member, score);
+            }
+            *self = Self::indexed(indexed);
+        }
+        match self.form_mut() {
+            FormMut::Indexed(indexed) => indexed,
+            FormMut::Packed(_) => unreachable!("it was unpacked just now"),
+        }
+    }
+}
+
+impl Indexed {
+    fn new() -> Self {
+        Self { tree: Tree::new(), index: Index::default() }
+    }
+
+    fn score(&self, member: &[u8]) -> Option<f64> {
+        let (record, _) = self.index.find(Index::hash(member), member)?;
+        // SAFETY: the tree owns the element, and is borrowed.
+        Some(unsafe { score_of(record) })
+    }
+
+    fn update(&mut self, member: &[u8], decide: impl FnOnce(Option<f64>) -> Option<f64>) {
+        let hash = Index::hash(member);
+        let Some((record, _)) = self.index.find(hash, member) else {
+            if let Some(score) = decide(None) {
+                self.insert(hash, member, score);
+            }
+            return;
+        };
+        // SAFETY: the tree owns the element, and nobody writes it now.
+        let old = unsafe { score_of(record) };
+        match decide(Some(old)) {
+            Some(score) if score != old => self.tree.set_score(Probe::new(old, member), score),
+            _ => {}
+        }
+    }
+
+    /// Inserts a member that is not there yet.
+    fn insert(&mut self, hash: u64, member: &[u8], score: f64) {
+        let element = Element::new(score, member);
+        let record = element.record();
+        self.tree.insert(element);
+        self.index.insert(hash, record);
+    }
+}
+
+impl Clone for Indexed {
+    fn clone(&self) -> Self {
+        let mut copy = Self::new();
+        for entry in self.tree.run(0..self.tree.len()) {
+            let (member, score) = (entry.element.member(), entry.element.score());
+            copy.insert(Index::hash(member), member, score);
+        }
+        copy
+    }
+}
+
+fn view(element: &Element) -> (Value<'_>, f64) {
+    (Value::Bytes(element.member()), element.score())
+}
+
+/// Members with their scores, from both ends.
+pub struct Members<'a> {
+    run: Run<'a>,
+    left: usize,
+}
+
+enum Run<'a> {
+    Packed(packed::Pairs<'a>),
+    Indexed(tree::Run<'a>),
+}
+
+impl<'a> Iterator for Members<'a> {
+    type Item = (Value<'a>, f64);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        self.left = self.left.checked_sub(1)?;
+        match &mut self.run {
+            Run::Packed(pairs) => pairs.next(),
+            Run::Indexed(run) => run.next().map(|entry| view(&entry.element)),
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+impl DoubleEndedIterator for Members<'_> {
+    #[inline]
+    fn next_back(&mut self) -> Option<Self::Item> {
+        self.left = self.left.checked_sub(1)?;
+        match &mut self.run {
+            Run::Packed(pairs) => pairs.next_back(),
+            Run::Indexed(run) => run.next_back().map(|entry| view(&entry.element)),
+        }
+    }
+}
+
+impl ExactSizeIterator for Members<'_> {}
+
+impl Default for SortedSet {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Clone for SortedSet {
+    fn clone(&self) -> Self {
+        match self.form() {
+            Form::Packed(listpack) => Self::packed(listpack.clone()),
+            Form::Indexed(indexed) => Self::indexed(indexed.clone()),
+        }
+    }
+}
+
+impl Drop for SortedSet {
+    fn drop(&mut self) {
+        match self.large() {
+            // SAFETY: the word owns the box, which came from Box::leak.
+            Some(indexed) => drop(unsafe { Box::from_raw(indexed.as_ptr()) }),
+            // SAFETY: the word owns the listpack, which came from into_raw.
+            None => drop(unsafe { Listpack::from_raw(self.word) }),
+        }
+    }
+}
+
+impl core::fmt::Debug for SortedSet {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
