@@ -2,6 +2,7 @@
 //! lookups counted and changes reported to watchers.
 
 use super::access::AccessClock;
+use super::events::{EventClass, KeyEvent};
 use super::watch::ShardExtension;
 use crate::observability::stats::ThreadStats;
 use boxcar_store::{Db, Entry, Keyspace, OwnedRecord, Place, Record, ShardGuard, Value};
@@ -32,6 +33,10 @@ pub struct Keys<'k> {
     pub no_touch: bool,
     /// How uses of keys are remembered.
     pub access: AccessClock,
+    /// The classes of events that somebody wants to know of.
+    pub wanted_events: EventClass,
+    /// What happened, in order, as far as it is wanted.
+    pub events: Vec<KeyEvent>,
 }
 
 impl<'k> Keys<'k> {
@@ -46,6 +51,8 @@ impl<'k> Keys<'k> {
             hashed: (std::ptr::null(), 0, Place { hash: 0, shard: 0 }),
             no_touch: false,
             access: AccessClock::default(),
+            wanted_events: EventClass::empty(),
+            events: Vec::new(),
         }
     }
 
@@ -245,6 +252,15 @@ impl<'k> Keys<'k> {
     fn touched_at(&mut self, place: Place, key: &[u8]) {
         let db = self.db;
         self.shard(place.shard).ext().touched(db, key);
+    }
+
+    /// Says what happened to a key of the selected database, where and as Redis does
+    /// (<https://redis.io/docs/latest/develop/use/keyspace-notifications/>).
+    #[inline]
+    pub fn event(&mut self, class: EventClass, name: &'static str, key: &[u8]) {
+        if self.wanted_events.contains(class) {
+            self.events.push(KeyEvent { class, name, db: self.db, key: key.into() });
+        }
     }
 
     /// Runs `step` with another database selected.

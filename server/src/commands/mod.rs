@@ -9,6 +9,7 @@ pub mod args;
 pub mod call;
 pub mod context;
 pub mod error;
+pub mod events;
 pub mod help;
 pub mod keys;
 pub mod reclaim;

@@ -57,12 +57,28 @@ impl<'a> Core<'a> {
         expiry: Option<i64>,
         access: u32,
     ) -> Location {
-        let record = RawRecord::new(key, value, expiry, access, self.context.inline_limit());
-        // SAFETY: the record was just built, its key was not found, and the lock is held.
+        self.insert_record(hash, RawRecord::new(key, value, expiry, access, self.context.inline_limit()))
+    }
+
+    /// Inserts a record that nobody else owns, whose key is not there.
+    #[inline]
+    pub(crate) fn insert_record(&self, hash: u64, record: RawRecord) -> Location {
+        // SAFETY: the record is alive, its key was not found, and the lock is held.
         unsafe {
             self.root.count_in(record);
             self.table().insert(hash, record, &self.context.hasher)
         }
+    }
+
+    /// Replaces the record at `at` by one that nobody else owns and that has the same key.
+    pub(crate) fn replace_record(&self, at: Location, record: RawRecord) {
+        // SAFETY: the lock is held; callers hold the database mutably, so that nothing of it is borrowed.
+        unsafe { self.swap_in(at, record) };
+    }
+
+    /// The memory of an object of this database changed.
+    pub(crate) fn count_memory(&self, before: usize, after: usize) {
+        self.root.count_memory(before, after);
     }
 
     pub(crate) fn set_value(&self, at: Location, value: Value<'_>) {
@@ -87,7 +103,7 @@ impl<'a> Core<'a> {
             }
             self.root.count_contents_out(record);
             let in_place = expiry.is_some_and(|at_ms| record.overwrite_expiry(at_ms));
-            let now = if in_place { record } else { record.rebuild_with_expiry(expiry) };
+            let now = if in_place { record } else { record.rebuild(record.key(), expiry) };
             self.root.count_contents_in(now);
             self.table().replace(at, now);
         }

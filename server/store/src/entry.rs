@@ -1,7 +1,12 @@
 //! The place of one key, found once and then read and changed without another probe.
 
+use core::marker::PhantomData;
+use core::ops::{Deref, DerefMut};
+use core::ptr::NonNull;
+
 use crate::db::Core;
-use crate::record::{OwnedRecord, Record};
+use crate::object::{Composite, Object};
+use crate::record::{OwnedRecord, RawRecord, Record};
 use crate::table::Location;
 use crate::value::Value;
 
@@ -46,6 +51,32 @@ impl<'a> OccupiedEntry<'a> {
     /// Replaces value, expiry and access clock.
     pub fn set(&mut self, value: Value<'_>, expire_at: Option<i64>, access: u32) {
         self.core.set(self.at, value, expire_at, access);
+    }
+
+    /// Replaces value, expiry and access clock by an object and these.
+    pub fn set_object(&mut self, object: impl Into<Object>, expire_at: Option<i64>, access: u32) {
+        // SAFETY: the entry holds the database; the key is copied before its record is replaced.
+        let key = unsafe { self.core.raw(self.at).key() };
+        self.core.replace_record(self.at, RawRecord::with_object(key, object.into(), expire_at, access));
+    }
+
+    /// Puts a record that has the same key in the place of this one.
+    ///
+    /// # Panics
+    /// When it has another key.
+    pub fn set_record(&mut self, record: OwnedRecord) {
+        assert!(record.record().key() == self.record().key(), "a record is stored under its own key");
+        self.core.replace_record(self.at, record.into_raw());
+    }
+
+    /// The value for changing, if it is of this type.
+    #[inline]
+    pub fn object_mut<T: Composite>(&mut self) -> Option<ObjectMut<'_, T>> {
+        // SAFETY: the record is alive; the result borrows the entry, through which alone it can be replaced.
+        let object = unsafe { self.core.raw(self.at).object_word(T::KIND) }?.cast::<T>();
+        // SAFETY: the word holds a `T` by its kind.
+        let before = unsafe { object.as_ref() }.memory();
+        Some(ObjectMut { core: self.core, object, before, entry: PhantomData })
     }
 
     /// Sets or removes the expiry (Unix milliseconds).
@@ -98,9 +129,65 @@ impl<'a, 'k> VacantEntry<'a, 'k> {
         self.key
     }
 
+    /// Inserts the key with an object.
+    pub fn insert_object(
+        self,
+        object: impl Into<Object>,
+        expire_at: Option<i64>,
+        access: u32,
+    ) -> OccupiedEntry<'a> {
+        let record = RawRecord::with_object(self.key, object.into(), expire_at, access);
+        let at = self.core.insert_record(self.hash, record);
+        OccupiedEntry::new(self.core, self.hash, at)
+    }
+
+    /// Inserts a record that has this key.
+    ///
+    /// # Panics
+    /// When it has another one.
+    pub fn insert_record(self, record: OwnedRecord) -> OccupiedEntry<'a> {
+        assert!(record.record().key() == self.key, "a record is stored under its own key");
+        let at = self.core.insert_record(self.hash, record.into_raw());
+        OccupiedEntry::new(self.core, self.hash, at)
+    }
+
     /// Inserts the key.
     pub fn insert(self, value: Value<'_>, expire_at: Option<i64>, access: u32) -> OccupiedEntry<'a> {
         let at = self.core.insert(self.hash, self.key, value, expire_at, access);
         OccupiedEntry::new(self.core, self.hash, at)
+    }
+}
+
+/// An object that is being changed; when dropped, the database's figures follow.
+pub struct ObjectMut<'e, T: Composite> {
+    core: Core<'e>,
+    object: NonNull<T>,
+    /// The object's memory before the change.
+    before: usize,
+    entry: PhantomData<&'e mut T>,
+}
+
+impl<T: Composite> Deref for ObjectMut<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: the object lives in its record, which stays where it is while the entry is borrowed.
+        unsafe { self.object.as_ref() }
+    }
+}
+
+impl<T: Composite> DerefMut for ObjectMut<'_, T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: as for deref; the entry is borrowed mutably.
+        unsafe { self.object.as_mut() }
+    }
+}
+
+impl<T: Composite> Drop for ObjectMut<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        self.core.count_memory(self.before, self.memory());
     }
 }

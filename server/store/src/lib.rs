@@ -6,6 +6,7 @@
 //!
 //! - [`value`](Value): what a record holds, as the commands see it.
 //! - [`record`](Record): one allocation with key, expiry, access clock and small value; large ones are [`Blob`]s.
+//! - [`object`](Object): values that are not strings: lists, sets, sorted sets, hashes, streams.
 //! - `table`: extendible hashing over segments that grow, split, shrink and merge alone.
 //! - `root`: one database's table in one shard, and the figures about it.
 //! - `lock`: a word to spin on, and a list to park on ([`Wake`]).
@@ -17,25 +18,34 @@ mod blob;
 mod db;
 mod entry;
 mod hash;
+mod hash_map;
 mod keyspace;
-mod listpack;
+mod list;
+pub mod listpack;
 mod lock;
+mod object;
 mod record;
 mod root;
+mod set;
 mod sorted_set;
+mod stream;
 mod table;
 mod value;
 
 pub use blob::Blob;
 pub use crossbeam_epoch::Guard;
 pub use db::{Db, DetachedDb, ExpireStep, SCAN_CURSOR_BITS};
-pub use entry::{Entry, OccupiedEntry, VacantEntry};
+pub use entry::{Entry, ObjectMut, OccupiedEntry, VacantEntry};
 pub use hash::hash_tag;
+pub use hash_map::Hash;
 pub use keyspace::{DEFAULT_INLINE_LIMIT, Keyspace, KeyspaceOptions, MAX_SHARDS, Place, ShardGuard};
-pub use listpack::Listpack;
+pub use list::List;
 pub use lock::{LockCounters, Wake};
+pub use object::{Composite, Object, ObjectRef};
 pub use record::{OwnedRecord, Record};
 pub use root::Expires;
+pub use set::Set;
 pub use sorted_set::{Members, SortedSet, SortedSetLimits};
+pub use stream::Stream;
 pub use table::Ahead;
 pub use value::{EMBSTR_LIMIT, Encoding, IntegerText, Kind, Value, parse_integer};

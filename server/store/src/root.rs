@@ -144,6 +144,11 @@ impl Root {
 }
 
 impl Root {
+    /// Counts what the memory of a record's object changed by. For the holder of the shard's lock.
+    pub(crate) fn count_memory(&self, before: usize, after: usize) {
+        self.memory.store(self.memory.load(Relaxed) - before + after, Relaxed);
+    }
+
     /// Exchanges the contents of two databases.
     ///
     /// # Safety

@@ -1,11 +1,22 @@
-//! What a record holds, as the commands see it: kinds, encodings and string values.
+//! What a record holds, as the commands see it: kinds, encodings and string values. Values of the other kinds are in
+//! [`object`](crate::Object).
 
 /// The type of a value, as the `TYPE` command names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
+#[repr(u8)]
 pub enum Kind {
     /// A binary-safe string or an integer.
     String,
+    /// A sequence of strings.
+    List,
+    /// Distinct strings.
+    Set,
+    /// Distinct strings in the order of their scores.
+    SortedSet,
+    /// Fields and their values.
+    Hash,
+    /// A log of entries, with its consumer groups.
+    Stream,
 }
 
 impl Kind {
@@ -14,6 +25,11 @@ impl Kind {
     pub const fn name(self) -> &'static str {
         match self {
             Kind::String => "string",
+            Kind::List => "list",
+            Kind::Set => "set",
+            Kind::SortedSet => "zset",
+            Kind::Hash => "hash",
+            Kind::Stream => "stream",
         }
     }
 }
@@ -28,10 +44,20 @@ pub enum Encoding {
     Embstr,
     /// Any other string.
     Raw,
-    /// A small aggregate in one allocation.
+    /// A small list, set, sorted set or hash in one allocation.
     Listpack,
-    /// A sorted set beyond that: members in order and by name.
+    /// A small hash in one allocation, with the expiries of its fields.
+    ListpackEx,
+    /// A list of listpacks.
+    Quicklist,
+    /// A small set of integers, sorted.
+    Intset,
+    /// A hash table.
+    Hashtable,
+    /// Elements in the order of their scores. The name is Redis's; what is behind it is a tree.
     Skiplist,
+    /// A stream.
+    Stream,
 }
 
 impl Encoding {
@@ -43,7 +69,12 @@ impl Encoding {
             Encoding::Embstr => "embstr",
             Encoding::Raw => "raw",
             Encoding::Listpack => "listpack",
+            Encoding::ListpackEx => "listpackex",
+            Encoding::Quicklist => "quicklist",
+            Encoding::Intset => "intset",
+            Encoding::Hashtable => "hashtable",
             Encoding::Skiplist => "skiplist",
+            Encoding::Stream => "stream",
         }
     }
 }

@@ -177,7 +177,7 @@ impl Pair {
                 assert_eq!(taken.is_some(), expected.is_some());
                 if let (Some(taken), Some(expected)) = (taken, expected) {
                     assert_eq!(
-                        (taken.record().key(), text(taken.record().value())),
+                        (taken.record().key(), text(taken.record().string().unwrap())),
                         (&key[..], expected.value)
                     );
                 }
@@ -265,13 +265,13 @@ impl Pair {
             (None, None) => {}
             (Some(record), Some(held)) => {
                 assert_eq!(record.key(), key);
-                assert_eq!(text(record.value()), held.value);
+                assert_eq!(text(record.string().unwrap()), held.value);
                 assert_eq!(record.expire_at(), held.expire_at);
                 assert_eq!(record.access(), held.access);
                 assert_eq!(record.encoding(), expected_encoding(held));
                 assert_eq!(
                     record.blob().is_some(),
-                    matches!(record.value(), Value::Bytes(b) if b.len() > INLINE_LIMIT)
+                    matches!(record.string(), Some(Value::Bytes(b)) if b.len() > INLINE_LIMIT)
                 );
                 assert!(record.memory_usage() > key.len());
             }

@@ -114,17 +114,17 @@ fn idletime(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
 }
 
 fn refcount(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
-    match cx.keys.inspect(args.at(2)).map(Record::value) {
-        Some(value) => cx.reply.integer(reference_count(value).into()),
+    match cx.keys.inspect(args.at(2)) {
+        Some(record) => cx.reply.integer(reference_count(record).into()),
         None => cx.reply.null(),
     }
     Ok(())
 }
 
 /// References to a value as Redis counts them: small integers are shared, and those count as very many.
-pub fn reference_count(value: Value<'_>) -> i32 {
-    match value {
-        Value::Integer(0..SHARED_INTEGERS) => i32::MAX,
+pub fn reference_count(record: Record<'_>) -> i32 {
+    match record.string() {
+        Some(Value::Integer(0..SHARED_INTEGERS)) => i32::MAX,
         _ => 1,
     }
 }

@@ -1,9 +1,10 @@
 //! Keys that change their name or place: RENAME, RENAMENX, COPY, MOVE. Both shards are locked.
 
 use super::{KEY, ROW};
+use crate::commands::events::EventClass;
 use crate::commands::row::{Argument, Command, Flags, KeyFlags, KeySpec};
 use crate::commands::{Args, CommandResult, Cx, Error, Keys};
-use boxcar_store::{Encoding, Entry, Record, Value};
+use boxcar_store::{Entry, OwnedRecord};
 
 const FROM: KeySpec = KeySpec::one(1, KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::DELETE));
 const OW_UPDATE: KeyFlags = KeyFlags::OW.union(KeyFlags::UPDATE);
@@ -85,10 +86,12 @@ fn give_new_name(cx: &mut Cx<'_, '_>, args: Args<'_>, replace: bool) -> Result<b
         return Ok(false);
     }
     let Entry::Occupied(source) = cx.keys.entry(from) else { unreachable!("it existed under the same lock") };
-    let taken = source.take();
-    put(cx.keys, to, Content::of(taken.record()));
+    let renamed = source.take().rekey(to);
+    put(cx.keys, to, renamed);
     cx.keys.touched(from);
     cx.keys.changed(to);
+    cx.keys.event(EventClass::GENERIC, "rename_from", from);
+    cx.keys.event(EventClass::GENERIC, "rename_to", to);
     Ok(true)
 }
 
@@ -111,20 +114,20 @@ fn copy(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
         return Err(SAME_OBJECT);
     }
     let clock = cx.keys.access_clock();
-    let mut bytes = Vec::new();
-    let Some(source) = cx.keys.read(from).map(|record| Content::of(record).copied_to(&mut bytes, clock))
-    else {
+    if cx.keys.read(from).is_none() {
         cx.reply.integer(0);
         return Ok(());
-    };
-    let copied = cx.keys.in_db(to_db, |keys| {
-        let free = replace || !keys.exists(to);
-        if free {
-            put(keys, to, source);
+    }
+    let copied = replace || !cx.keys.in_db(to_db, |keys| keys.exists(to));
+    if copied {
+        let source = cx.keys.peek(from).expect("it existed under the same lock");
+        let copy = source.duplicate(to, source.expire_at(), clock);
+        cx.keys.in_db(to_db, |keys| {
+            put(keys, to, copy);
             keys.changed(to);
-        }
-        free
-    });
+            keys.event(EventClass::GENERIC, "copy_to", to);
+        });
+    }
     cx.reply.integer(i64::from(copied));
     Ok(())
 }
@@ -140,62 +143,24 @@ fn move_to_db(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
         Entry::Occupied(source) if !taken => Some(source.take()),
         Entry::Occupied(_) | Entry::Vacant(_) => None,
     };
-    if let Some(moved) = &moved {
+    cx.reply.integer(i64::from(moved.is_some()));
+    if let Some(moved) = moved {
         cx.keys.touched(key);
+        cx.keys.event(EventClass::GENERIC, "move_from", key);
         cx.keys.in_db(to_db, |keys| {
-            put(keys, key, Content::of(moved.record()));
+            put(keys, key, moved);
             keys.changed(key);
+            keys.event(EventClass::GENERIC, "move_to", key);
         });
     }
-    cx.reply.integer(i64::from(moved.is_some()));
     Ok(())
 }
 
-/// What a record holds beside its key.
-#[derive(Clone, Copy)]
-struct Content<'a> {
-    value: Value<'a>,
-    encoding: Encoding,
-    expire_at_ms: Option<i64>,
-    access: u32,
-}
-
-impl<'a> Content<'a> {
-    fn of(record: Record<'a>) -> Self {
-        Self {
-            value: record.value(),
-            encoding: record.encoding(),
-            expire_at_ms: record.expire_at(),
-            access: record.access(),
-        }
-    }
-
-    /// The same with another access clock, borrowed from `bytes` instead of the record.
-    fn copied_to(self, bytes: &mut Vec<u8>, access: u32) -> Content<'_> {
-        let value = match self.value {
-            Value::Integer(number) => Value::Integer(number),
-            Value::Bytes(value) => {
-                bytes.extend_from_slice(value);
-                Value::Bytes(bytes)
-            }
-        };
-        Content { value, encoding: self.encoding, expire_at_ms: self.expire_at_ms, access }
-    }
-}
-
-/// Makes `key` hold this, whatever it held before.
-fn put(keys: &mut Keys<'_>, key: &[u8], content: Content<'_>) {
-    let Content { value, encoding, expire_at_ms, access } = content;
-    let mut entry = match keys.entry(key) {
-        Entry::Occupied(mut entry) => {
-            entry.set(value, expire_at_ms, access);
-            entry
-        }
-        Entry::Vacant(entry) => entry.insert(value, expire_at_ms, access),
-    };
-    if encoding == Encoding::Raw && entry.record().encoding() != Encoding::Raw {
-        // A short string that was changed in place stays one.
-        entry.resize_bytes(value.len());
+/// Stores a record under its key, whatever that held before.
+fn put(keys: &mut Keys<'_>, key: &[u8], record: OwnedRecord) {
+    match keys.entry(key) {
+        Entry::Occupied(mut entry) => entry.set_record(record),
+        Entry::Vacant(entry) => drop(entry.insert_record(record)),
     }
 }
 

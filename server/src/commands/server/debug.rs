@@ -9,7 +9,7 @@ use crate::commands::row::{Command, Flags, Locks};
 use crate::commands::{Args, CommandResult, Cx, Error, args::parse_integer};
 use crate::config::choices::Guard;
 use crate::config::rows;
-use boxcar_store::{Record, Value};
+use boxcar_store::{ObjectRef, Record, Value};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
@@ -118,7 +118,7 @@ fn object(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     let text = format!(
         "Value at:{:p} refcount:{} encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{idle}",
         record.key().as_ptr(),
-        reference_count(record.value()),
+        reference_count(record),
         record.encoding().name(),
         serialized_length(record),
         record.access(),
@@ -127,10 +127,10 @@ fn object(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     Ok(())
 }
 
-/// Bytes of the value in an RDB file without compression: small integers in a form of their own, all else behind its
-/// length.
+/// Bytes of the value in an RDB file without compression: small integers in a form of their own, other strings behind
+/// their length. Of other kinds of value, which have no such form yet, those in memory.
 fn serialized_length(record: Record<'_>) -> usize {
-    let value = record.value();
+    let Some(value) = record.string() else { return record.any_object().map_or(0, ObjectRef::memory) };
     if let Value::Integer(number) = value {
         match number {
             -0x80..0x80 => return 2,

@@ -21,7 +21,7 @@ use super::row::{Argument, Categories, Command, Group, Locks};
 use super::{Error, Server};
 use crate::config::rows;
 use boxcar_resp::Reply;
-use boxcar_store::{Kind, Record, Value};
+use boxcar_store::{Record, Value};
 
 /// The family's rows.
 pub const COMMANDS: &[&[Command]] =
@@ -37,10 +37,7 @@ const VALUE: Argument = Argument::new("value", "string");
 /// The value of a record that has to be a string.
 #[inline]
 fn string_value(record: Record<'_>) -> Result<Value<'_>, Error> {
-    match record.kind() {
-        Kind::String => Ok(record.value()),
-        _ => Err(Error::WrongType),
-    }
+    record.string().ok_or(Error::WrongType)
 }
 
 /// Replies with a string.

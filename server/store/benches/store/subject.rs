@@ -45,7 +45,7 @@ pub type Operation = fn(&Keyspace<()>, Place, &[u8]) -> u64;
 #[inline]
 pub fn get(keyspace: &Keyspace<()>, place: Place, key: &[u8]) -> u64 {
     let mut shard = keyspace.try_lock(place.shard).expect("one thread");
-    match shard.db(0).get(place.hash, key).map(Record::value) {
+    match shard.db(0).get(place.hash, key).and_then(Record::string) {
         Some(Value::Bytes(bytes)) => u64::from(bytes[0]) + u64::from(bytes[bytes.len() - 1]),
         Some(Value::Integer(number)) => number as u64,
         None => 0,

@@ -4,7 +4,8 @@
 //! offset 0   header: access clock 24 bits | meta 8 bits | key length 16 bits | inline value length 16 bits
 //!        8   expiry in Unix milliseconds, i64          when VOLATILE
 //!        +   key length, u64                           when LONG_KEY (65,535 bytes or more)
-//!        +   payload word: an integer or a pointer     when PAYLOAD
+//!        +   payload word: an integer, a pointer to a  when PAYLOAD
+//!            blob, or an object
 //!        +   key bytes
 //!        +   value bytes                               when not PAYLOAD
 //! ```
@@ -12,16 +13,21 @@
 //! The allocation's size is the size class of what the header describes, so that it need not be stored: a value may
 //! be overwritten in place exactly as long as the class stays the same.
 
+use crate::value::Kind;
+
 /// The record has an expiry word.
 pub(super) const VOLATILE: u8 = 1 << 2;
 /// The key's length is in a word of its own.
 pub(super) const LONG_KEY: u8 = 1 << 3;
 /// The value is a word before the key, not bytes behind it.
 pub(super) const PAYLOAD: u8 = 1 << 0;
-/// With PAYLOAD: the word is a pointer to a blob, not an integer.
+/// With PAYLOAD: the word is a pointer to a blob, or an object, not an integer.
 pub(super) const POINTER: u8 = 1 << 1;
 /// The string was modified in place, so that Redis would call it `raw` at any length.
 pub(super) const MODIFIED: u8 = 1 << 4;
+
+/// Where the kind of the value begins, in three bits.
+pub(super) const KIND_SHIFT: u32 = 5;
 
 /// Longest value that the header can describe inline.
 pub(crate) const INLINE_LIMIT: usize = u16::MAX as usize;
@@ -60,6 +66,31 @@ impl Header {
     #[inline]
     pub(super) fn has(self, flag: u8) -> bool {
         self.meta() & flag != 0
+    }
+
+    /// The kind of the value.
+    #[inline]
+    pub(super) fn kind(self) -> Kind {
+        match self.meta() >> KIND_SHIFT {
+            0 => Kind::String,
+            1 => Kind::List,
+            2 => Kind::Set,
+            3 => Kind::SortedSet,
+            4 => Kind::Hash,
+            _ => Kind::Stream,
+        }
+    }
+
+    /// Whether the payload word is a pointer to a blob.
+    #[inline]
+    pub(super) fn has_blob(self) -> bool {
+        self.meta() & (POINTER | !0 << KIND_SHIFT) == POINTER
+    }
+
+    /// Whether the payload word is an object.
+    #[inline]
+    pub(super) fn has_object(self) -> bool {
+        self.meta() >> KIND_SHIFT != 0
     }
 
     #[inline]

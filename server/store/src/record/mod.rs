@@ -6,6 +6,7 @@ pub(crate) mod raw;
 use core::marker::PhantomData;
 
 use crate::blob::Blob;
+use crate::object::{Composite, ObjectRef};
 use crate::value::{EMBSTR_LIMIT, Encoding, Kind, Value};
 pub(crate) use raw::RawRecord;
 
@@ -39,15 +40,38 @@ impl<'a> Record<'a> {
     #[must_use]
     #[inline]
     pub fn kind(self) -> Kind {
-        Kind::String
+        // SAFETY: the record is alive, see `new`.
+        unsafe { self.raw.kind() }
     }
 
-    /// The value.
+    /// The value, if it is a string.
     #[must_use]
     #[inline]
-    pub fn value(self) -> Value<'a> {
+    pub fn string(self) -> Option<Value<'a>> {
+        // SAFETY: `'a` bounds the record and excludes changes, see `new`; the kind is that of a string.
+        (self.kind() == Kind::String).then(|| unsafe { self.raw.value() })
+    }
+
+    /// The value, if it is of this type.
+    #[must_use]
+    #[inline]
+    pub fn object<T: Composite>(self) -> Option<&'a T> {
+        // SAFETY: `'a` bounds the record and excludes changes, see `new`; the word holds a `T` by its kind.
+        unsafe { self.raw.object_word(T::KIND).map(|word| word.cast::<T>().as_ref()) }
+    }
+
+    /// The value, if it is no string.
+    #[must_use]
+    pub fn any_object(self) -> Option<ObjectRef<'a>> {
         // SAFETY: `'a` bounds the record and excludes changes, see `new`.
-        unsafe { self.raw.value() }
+        unsafe { self.raw.object() }
+    }
+
+    /// A record with a copy of the value under another key.
+    #[must_use]
+    pub fn duplicate(self, key: &[u8], expire_at: Option<i64>, access: u32) -> OwnedRecord {
+        // SAFETY: the record is alive, see `new`; nobody else knows the copy.
+        unsafe { OwnedRecord::new(self.raw.duplicate(key, expire_at, access)) }
     }
 
     /// Shared ownership of the value's bytes when they are out of line, for a reply that outlives the lock.
@@ -83,7 +107,11 @@ impl<'a> Record<'a> {
     /// How the value is kept, in Redis's terms.
     #[must_use]
     pub fn encoding(self) -> Encoding {
-        match self.value() {
+        if let Some(object) = self.any_object() {
+            return object.encoding();
+        }
+        // SAFETY: the record is alive, see `new`, and the value is a string.
+        match unsafe { self.raw.value() } {
             Value::Integer(_) => Encoding::Int,
             // SAFETY: the record is alive, see `new`.
             Value::Bytes(bytes) if bytes.len() > EMBSTR_LIMIT || unsafe { self.raw.modified() } => {
@@ -105,7 +133,8 @@ impl core::fmt::Debug for Record<'_> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Record")
             .field("key", &self.key().escape_ascii().to_string())
-            .field("value", &self.value())
+            .field("kind", &self.kind())
+            .field("string", &self.string())
             .field("expire_at", &self.expire_at())
             .finish_non_exhaustive()
     }
@@ -116,7 +145,7 @@ pub struct OwnedRecord {
     raw: RawRecord,
 }
 
-// SAFETY: a record is plain data and a counted reference to a blob, itself Send.
+// SAFETY: a record is plain data and a counted reference to a blob or an object, both Send.
 unsafe impl Send for OwnedRecord {}
 
 impl OwnedRecord {
@@ -124,6 +153,21 @@ impl OwnedRecord {
     /// The record is alive and nobody else uses it from now on.
     pub(crate) unsafe fn new(raw: RawRecord) -> Self {
         Self { raw }
+    }
+
+    /// The same value under another key.
+    #[must_use]
+    pub fn rekey(self, key: &[u8]) -> Self {
+        let raw = self.into_raw();
+        // SAFETY: the record was this one's, and what comes back is nobody else's.
+        unsafe { Self::new(raw.rebuild(key, raw.expiry())) }
+    }
+
+    /// Gives up ownership.
+    pub(crate) fn into_raw(self) -> RawRecord {
+        let raw = self.raw;
+        core::mem::forget(self);
+        raw
     }
 
     /// The record, for reading.

@@ -5,10 +5,11 @@ use core::ptr::NonNull;
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 
 use super::layout::{
-    ALIGN, Header, INLINE_LIMIT, LONG_KEY, MODIFIED, PAYLOAD, POINTER, VOLATILE, size_class,
+    ALIGN, Header, INLINE_LIMIT, KIND_SHIFT, LONG_KEY, MODIFIED, PAYLOAD, POINTER, VOLATILE, size_class,
 };
 use crate::blob::Blob;
-use crate::value::{IntegerText, Value};
+use crate::object::{Object, ObjectRef};
+use crate::value::{IntegerText, Kind, Value};
 
 /// Largest capacity that grows by doubling; beyond it a quarter is added, so that a huge string wastes less.
 const DOUBLING_LIMIT: usize = 1 << 20;
@@ -25,6 +26,7 @@ enum Payload<'a> {
     Integer(i64),
     Inline { prefix: &'a [u8], len: usize },
     Blob(Blob),
+    Object(Object),
 }
 
 impl<'a> Payload<'a> {
@@ -43,6 +45,7 @@ impl<'a> Payload<'a> {
             Payload::Integer(_) => PAYLOAD,
             Payload::Inline { .. } => 0,
             Payload::Blob(_) => PAYLOAD | POINTER,
+            Payload::Object(object) => PAYLOAD | POINTER | (object.kind() as u8) << KIND_SHIFT,
         }
     }
 
@@ -76,6 +79,11 @@ impl RawRecord {
         Self::build(key, Payload::of(value, inline_limit), 0, expiry, access)
     }
 
+    /// Allocates a record that holds an object.
+    pub(crate) fn with_object(key: &[u8], object: Object, expiry: Option<i64>, access: u32) -> Self {
+        Self::build(key, Payload::Object(object), 0, expiry, access)
+    }
+
     fn build(key: &[u8], payload: Payload<'_>, flags: u8, expiry: Option<i64>, access: u32) -> Self {
         let volatile = if expiry.is_some() { VOLATILE } else { 0 };
         let header = Header::new(payload.meta() | flags | volatile, key.len(), payload.inline_len(), access);
@@ -103,6 +111,7 @@ impl RawRecord {
                 Payload::Blob(blob) => {
                     record.byte_add(header.payload_offset()).cast::<*mut u8>().write(blob.into_raw());
                 }
+                Payload::Object(object) => object.into_word(record.byte_add(header.payload_offset())),
                 Payload::Inline { prefix, len } => {
                     let value = bytes.add(key.len());
                     value.copy_from_nonoverlapping(prefix.as_ptr(), prefix.len());
@@ -169,12 +178,49 @@ impl RawRecord {
     }
 
     /// # Safety
+    /// See the type.
+    #[inline]
+    pub(crate) unsafe fn kind(self) -> Kind {
+        // SAFETY: as the caller vouches.
+        unsafe { self.header() }.kind()
+    }
+
+    /// The object, unless the value is a string.
+    ///
+    /// # Safety
+    /// See the type; the object must not outlive the record, nor its next change.
+    #[inline]
+    pub(crate) unsafe fn object<'a>(self) -> Option<ObjectRef<'a>> {
+        // SAFETY: the payload word of a record with such a header is an object of that kind.
+        unsafe {
+            let header = self.header();
+            header.has_object().then(|| ObjectRef::of(header.kind(), self.payload(header)))
+        }
+    }
+
+    /// Where the object of this kind is, if the value is one.
+    ///
+    /// # Safety
+    /// See the type.
+    #[inline]
+    pub(crate) unsafe fn object_word(self, kind: Kind) -> Option<NonNull<u64>> {
+        // SAFETY: as the caller vouches.
+        unsafe {
+            let header = self.header();
+            (header.has_object() && header.kind() == kind).then(|| self.payload(header))
+        }
+    }
+
+    /// The string; the value is none of the other kinds.
+    ///
+    /// # Safety
     /// See the type; the value must not outlive the record, nor its next change.
     #[inline]
     pub(crate) unsafe fn value<'a>(self) -> Value<'a> {
         // SAFETY: the header says which of the three forms is there; the caller bounds the lifetime.
         unsafe {
             let header = self.header();
+            debug_assert!(!header.has_object(), "an object is no string");
             if !header.has(PAYLOAD) {
                 let bytes = self.inline_bytes(header);
                 return Value::Bytes(core::slice::from_raw_parts(bytes.as_ptr(), header.value_len()));
@@ -209,7 +255,7 @@ impl RawRecord {
         // SAFETY: as the caller vouches.
         unsafe {
             let header = self.header();
-            header.has(POINTER).then(|| Blob::clone(&self.borrow_blob(header)))
+            header.has_blob().then(|| Blob::clone(&self.borrow_blob(header)))
         }
     }
 
@@ -251,7 +297,7 @@ impl RawRecord {
         header.key_offset() + unsafe { self.key_len(header) } + header.value_len()
     }
 
-    /// Bytes of memory of the record and its blob.
+    /// Bytes of memory of the record and its blob or object.
     ///
     /// # Safety
     /// See the type.
@@ -259,12 +305,16 @@ impl RawRecord {
         // SAFETY: as the caller vouches.
         unsafe {
             let header = self.header();
-            let blob = if header.has(POINTER) { self.borrow_blob(header).memory() } else { 0 };
-            layout_of(self.used(header)).size() + blob
+            let beyond = if header.has_blob() {
+                self.borrow_blob(header).memory()
+            } else {
+                self.object().map_or(0, ObjectRef::memory)
+            };
+            layout_of(self.used(header)).size() + beyond
         }
     }
 
-    /// Frees the record and drops its reference to a blob.
+    /// Frees the record, its object, or its reference to a blob.
     ///
     /// # Safety
     /// See the type; nobody uses the record afterwards.
@@ -273,13 +323,13 @@ impl RawRecord {
         unsafe {
             let header = self.header();
             if header.has(POINTER) {
-                drop(core::mem::ManuallyDrop::into_inner(self.borrow_blob(header)));
+                drop(self.take_payload(header));
             }
             self.free_shell();
         }
     }
 
-    /// Frees the record alone: its blob was moved elsewhere.
+    /// Frees the record alone: its blob or object was moved elsewhere.
     unsafe fn free_shell(self) {
         // SAFETY: the layout is the one of build, as in-place changes keep the size class.
         unsafe { dealloc(self.as_ptr().cast(), layout_of(self.used(self.header()))) }
@@ -330,29 +380,58 @@ impl RawRecord {
         }
     }
 
-    /// A record with the same key, value and access, and this expiry; the old one is gone.
+    /// A record with the same value and access, this key and this expiry; the old one is gone. `key` may be the old
+    /// record's own.
     ///
     /// # Safety
     /// See the type; nobody uses the old record afterwards.
-    pub(crate) unsafe fn rebuild_with_expiry(self, expiry: Option<i64>) -> Self {
-        // SAFETY: the blob, if any, moves to the new record and the old shell is freed without it.
+    pub(crate) unsafe fn rebuild(self, key: &[u8], expiry: Option<i64>) -> Self {
+        // SAFETY: a blob or object moves to the new record and the old shell is freed without it.
         unsafe {
             let header = self.header();
-            let payload = match self.value() {
-                _ if header.has(POINTER) => Payload::Blob(self.take_blob(header)),
-                Value::Integer(number) => Payload::Integer(number),
-                Value::Bytes(bytes) => Payload::Inline { prefix: bytes, len: bytes.len() },
-            };
-            let new = Self::build(self.key(), payload, header.meta() & MODIFIED, expiry, header.access());
+            let payload = if header.has(POINTER) { self.take_payload(header) } else { self.string_payload() };
+            let new = Self::build(key, payload, header.meta() & MODIFIED, expiry, header.access());
             self.free_shell();
             new
         }
     }
 
-    /// Takes the blob out; the record must then be freed with free_shell or get another blob.
-    unsafe fn take_blob(self, header: Header) -> Blob {
+    /// A record with a copy of the value under another key. The bytes of a blob are shared.
+    ///
+    /// # Safety
+    /// See the type.
+    pub(crate) unsafe fn duplicate(self, key: &[u8], expiry: Option<i64>, access: u32) -> Self {
+        // SAFETY: as the caller vouches; the copy owns what it holds.
+        unsafe {
+            let header = self.header();
+            let payload = match (self.object(), self.blob()) {
+                (Some(object), _) => Payload::Object(object.duplicate()),
+                (None, Some(blob)) => Payload::Blob(blob),
+                (None, None) => self.string_payload(),
+            };
+            Self::build(key, payload, header.meta() & MODIFIED, expiry, access)
+        }
+    }
+
+    /// An integer or inline string as it goes into another record.
+    unsafe fn string_payload<'a>(self) -> Payload<'a> {
         // SAFETY: as the caller vouches.
-        core::mem::ManuallyDrop::into_inner(unsafe { self.borrow_blob(header) })
+        match unsafe { self.value() } {
+            Value::Integer(number) => Payload::Integer(number),
+            Value::Bytes(bytes) => Payload::Inline { prefix: bytes, len: bytes.len() },
+        }
+    }
+
+    /// Takes the blob or object out; the record must then be freed with free_shell.
+    unsafe fn take_payload<'a>(self, header: Header) -> Payload<'a> {
+        // SAFETY: as the caller vouches, the record does not use its payload word again.
+        unsafe {
+            if header.has_object() {
+                Payload::Object(Object::from_word(header.kind(), self.payload(header)))
+            } else {
+                Payload::Blob(core::mem::ManuallyDrop::into_inner(self.borrow_blob(header)))
+            }
+        }
     }
 
     /// Makes the value `len` bytes long, keeping its first bytes and filling with zeros; an integer becomes text. The
@@ -365,6 +444,7 @@ impl RawRecord {
         // SAFETY: as the caller vouches; each branch keeps header and memory consistent.
         unsafe {
             let header = self.header();
+            assert!(!header.has_object(), "only strings are resized");
             if !header.has(PAYLOAD) && len <= inline_limit {
                 let start = header.key_offset() + self.key_len(header);
                 let old = header.value_len();

@@ -29,8 +29,9 @@ use self::element::{Element, Probe, score_of};
 use self::index::Index;
 use self::tree::Tree;
 use crate::listpack::Listpack;
+use crate::object::Composite;
 use crate::record::layout::size_class;
-use crate::value::{Encoding, Value};
+use crate::value::{Encoding, Kind, Value};
 
 /// Up to where a sorted set stays a listpack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,41 +129,6 @@ impl SortedSet {
             Some(mut indexed) => FormMut::Indexed(unsafe { indexed.as_mut() }),
             // SAFETY: as in `form`; what the listpack becomes is written to the word.
             None => FormMut::Packed(unsafe { &mut *(&raw mut self.word).cast::<Listpack>() }),
-        }
-    }
-
-    /// Number of members.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        match self.form() {
-            Form::Packed(listpack) => listpack.len() / 2,
-            Form::Indexed(indexed) => indexed.tree.len(),
-        }
-    }
-
-    /// Whether there is no member.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// `listpack` or `skiplist`.
-    #[must_use]
-    pub fn encoding(&self) -> Encoding {
-        match self.form() {
-            Form::Packed(_) => Encoding::Listpack,
-            Form::Indexed(_) => Encoding::Skiplist,
-        }
-    }
-
-    /// Bytes of all allocations below the word.
-    #[must_use]
-    pub fn memory(&self) -> usize {
-        match self.form() {
-            Form::Packed(listpack) => listpack.memory(),
-            Form::Indexed(indexed) => {
-                size_class(size_of::<Indexed>()) + indexed.tree.memory() + indexed.index.memory()
-            }
         }
     }
 
@@ -358,6 +324,33 @@ impl SortedSet {
         match self.form_mut() {
             FormMut::Indexed(indexed) => indexed,
             FormMut::Packed(_) => unreachable!("it was unpacked just now"),
+        }
+    }
+}
+
+impl Composite for SortedSet {
+    const KIND: Kind = Kind::SortedSet;
+
+    fn encoding(&self) -> Encoding {
+        match self.form() {
+            Form::Packed(_) => Encoding::Listpack,
+            Form::Indexed(_) => Encoding::Skiplist,
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self.form() {
+            Form::Packed(listpack) => listpack.len() / 2,
+            Form::Indexed(indexed) => indexed.tree.len(),
+        }
+    }
+
+    fn memory(&self) -> usize {
+        match self.form() {
+            Form::Packed(listpack) => listpack.memory(),
+            Form::Indexed(indexed) => {
+                size_class(size_of::<Indexed>()) + indexed.tree.memory() + indexed.index.memory()
+            }
         }
     }
 }

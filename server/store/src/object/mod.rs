@@ -1,0 +1,137 @@
+//! Values that are not strings.
+//!
+//! An object is one word, which is the payload of its record: a pointer, however its type likes to have it. So a
+//! small collection costs its record and one allocation.
+
+use core::ptr::NonNull;
+
+use crate::hash_map::Hash;
+use crate::list::List;
+use crate::set::Set;
+use crate::sorted_set::SortedSet;
+use crate::stream::Stream;
+use crate::value::{Encoding, Kind};
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// A type of value other than the string. Its values are one word in size, and are used where they lie in a record.
+pub trait Composite: sealed::Sealed + Clone + Send + Into<Object> {
+    /// The type's name for the commands.
+    const KIND: Kind;
+
+    /// How the value is kept, in Redis's terms.
+    fn encoding(&self) -> Encoding;
+
+    /// Number of elements: what freeing the value costs.
+    fn len(&self) -> usize;
+
+    /// Whether there are no elements.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes of memory beyond the word itself. Constant time: it is asked for before and after every change.
+    fn memory(&self) -> usize;
+}
+
+macro_rules! objects {
+    ($($kind:ident),*) => {
+        /// A value that is not a string.
+        #[derive(Clone)]
+        #[expect(missing_docs, reason = "the types' own documentation")]
+        pub enum Object {
+            $($kind($kind),)*
+        }
+
+        /// A value that is not a string, in its record.
+        #[derive(Clone, Copy)]
+        #[expect(missing_docs, reason = "the types' own documentation")]
+        pub enum ObjectRef<'a> {
+            $($kind(&'a $kind),)*
+        }
+
+        $(
+            const _: () = assert!(size_of::<$kind>() == 8 && align_of::<$kind>() == 8, "an object is one word");
+
+            impl sealed::Sealed for $kind {}
+
+            impl From<$kind> for Object {
+                fn from(object: $kind) -> Self {
+                    Self::$kind(object)
+                }
+            }
+        )*
+
+        impl Object {
+            /// The type.
+            #[must_use]
+            pub fn kind(&self) -> Kind {
+                match self { $(Self::$kind(_) => <$kind>::KIND,)* }
+            }
+
+            /// Moves the object into a record's payload word.
+            ///
+            /// # Safety
+            /// The word is there to be written, and holds nothing.
+            pub(crate) unsafe fn into_word(self, word: NonNull<u64>) {
+                // SAFETY: each type is one word, and the caller vouches for this one.
+                match self { $(Self::$kind(object) => unsafe { word.cast().write(object) },)* }
+            }
+
+            /// Moves the object out of a record's payload word.
+            ///
+            /// # Safety
+            /// The word holds an object of this kind, and is not used as one again.
+            pub(crate) unsafe fn from_word(kind: Kind, word: NonNull<u64>) -> Self {
+                match kind {
+                    // SAFETY: as the caller vouches.
+                    $(Kind::$kind => Self::$kind(unsafe { word.cast().read() }),)*
+                    Kind::String => unreachable!("a string is no object"),
+                }
+            }
+        }
+
+        impl<'a> ObjectRef<'a> {
+            /// The object in a record's payload word.
+            ///
+            /// # Safety
+            /// The word holds an object of this kind, unchanged during `'a`.
+            pub(crate) unsafe fn of(kind: Kind, word: NonNull<u64>) -> Self {
+                match kind {
+                    // SAFETY: as the caller vouches.
+                    $(Kind::$kind => Self::$kind(unsafe { word.cast().as_ref() }),)*
+                    Kind::String => unreachable!("a string is no object"),
+                }
+            }
+
+            /// A deep copy.
+            #[must_use]
+            pub fn duplicate(self) -> Object {
+                match self { $(Self::$kind(object) => object.clone().into(),)* }
+            }
+
+            /// How the value is kept, in Redis's terms.
+            #[must_use]
+            pub fn encoding(self) -> Encoding {
+                match self { $(Self::$kind(object) => object.encoding(),)* }
+            }
+
+            /// Number of elements.
+            #[must_use]
+            #[expect(clippy::len_without_is_empty, reason = "an object in the keyspace is never empty, streams aside")]
+            pub fn len(self) -> usize {
+                match self { $(Self::$kind(object) => object.len(),)* }
+            }
+
+            /// Bytes of memory beyond the record.
+            #[must_use]
+            pub fn memory(self) -> usize {
+                match self { $(Self::$kind(object) => object.memory(),)* }
+            }
+        }
+    };
+}
+
+objects!(List, Set, SortedSet, Hash, Stream);
