@@ -5,7 +5,7 @@ use super::access::AccessClock;
 use super::events::{EventClass, KeyEvent};
 use super::watch::ShardExtension;
 use crate::observability::stats::ThreadStats;
-use boxcar_store::{Db, Entry, Keyspace, OwnedRecord, Place, Record, ShardGuard, Value};
+use boxcar_store::{Db, Entry, Keyspace, Object, OwnedRecord, Place, Record, ShardGuard, Value};
 use smallvec::SmallVec;
 
 /// The keyspace with the server's per-shard extension.
@@ -114,14 +114,21 @@ impl<'k> Keys<'k> {
     /// When it is not locked: the row's key specs and the handler disagree.
     #[inline]
     pub fn shard(&mut self, shard: u32) -> &mut Shard<'k> {
+        let index = self.held_index(shard);
+        &mut self.held[index]
+    }
+
+    /// Where the locked shard with this number is.
+    #[inline]
+    fn held_index(&self, shard: u32) -> usize {
         let index = match self.held.len() {
             1 => 0,
             len if len == self.keyspace.shards() => shard as usize,
             _ => self.held.partition_point(|guard| guard.shard() < shard),
         };
-        let guard = self.held.get_mut(index).expect("a handler touched a shard that is not locked");
-        assert!(guard.shard() == shard, "a handler touched a shard that is not locked");
-        guard
+        let found = self.held.get(index).map(Shard::shard);
+        assert!(found == Some(shard), "a handler touched a shard that is not locked");
+        index
     }
 
     /// The selected database's part of a shard, and what the server keeps beside it.
@@ -199,6 +206,15 @@ impl<'k> Keys<'k> {
         }
     }
 
+    /// The record of a key, without leaving traces: for a command that reads several at once, after it looked each of
+    /// them up.
+    #[inline]
+    pub fn view(&self, key: &[u8]) -> Option<Record<'_>> {
+        let place = self.locate(key);
+        let guard = &self.held[self.held_index(place.shard)];
+        guard.record(self.db, place.hash, key).filter(|&record| !is_due(record, self.now_ms))
+    }
+
     /// Whether the key exists; leaves no traces.
     pub fn exists(&mut self, key: &[u8]) -> bool {
         self.peek(key).is_some()
@@ -213,6 +229,18 @@ impl<'k> Keys<'k> {
         db.set(place.hash, key, value, expire_at_ms, clock);
         ext.touched(selected, key);
         self.stats.metrics.changes.add(1);
+    }
+
+    /// Sets an object, replacing whatever was there together with its expiry, and reports the change.
+    pub fn set_object(&mut self, key: &[u8], object: impl Into<Object>) {
+        let clock = self.replaced_key_clock(key);
+        match self.entry(key) {
+            Entry::Occupied(mut entry) => entry.set_object(object, None, clock),
+            Entry::Vacant(entry) => {
+                entry.insert_object(object, None, clock);
+            }
+        }
+        self.changed(key);
     }
 
     /// Takes a key out; `None` when it is missing. Reports the change.

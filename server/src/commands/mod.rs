@@ -10,6 +10,7 @@ pub mod call;
 pub mod context;
 pub mod error;
 pub mod events;
+pub mod float;
 pub mod help;
 pub mod keys;
 pub mod reclaim;
@@ -24,6 +25,7 @@ pub(crate) mod testing;
 pub mod connection;
 pub mod generic;
 pub mod server;
+pub mod sorted_set;
 pub mod string;
 pub mod transaction;
 
@@ -37,7 +39,14 @@ pub use table::{Entry, Table};
 
 /// The families, in the order of COMMAND's output.
 pub const FAMILIES: &[&[&[Command]]] =
-    &[string::COMMANDS, generic::COMMANDS, connection::COMMANDS, server::COMMANDS, &[transaction::COMMANDS]];
+    &[
+    string::COMMANDS,
+    sorted_set::COMMANDS,
+    generic::COMMANDS,
+    connection::COMMANDS,
+    server::COMMANDS,
+    &[transaction::COMMANDS],
+];
 
 /// INFO's sections that this room knows, in Redis's order.
 pub const INFO_SECTIONS: &[server_state::InfoSection] = server::info::SECTIONS;

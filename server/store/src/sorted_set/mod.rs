@@ -293,23 +293,6 @@ impl SortedSet {
         }
     }
 
-    /// Makes a listpack of the set again if it fits the limits: for one that was built all at once.
-    pub fn compact(&mut self, limits: SortedSetLimits) {
-        let Form::Indexed(indexed) = self.form() else { return };
-        let all = || indexed.tree.run(0..indexed.tree.len()).map(|entry| &entry.element);
-        if indexed.tree.len() > limits.entries || all().any(|element| element.member().len() > limits.value) {
-            return;
-        }
-        let mut listpack = Listpack::new();
-        for element in all() {
-            if !listpack.fits(element.member().len() + packed::PAIR_OVERHEAD) {
-                return;
-            }
-            packed::append(&mut listpack, element.member(), element.score());
-        }
-        *self = Self::packed(listpack);
-    }
-
     /// Goes over to the large form.
     fn unpack(&mut self) -> &mut Indexed {
         if let Form::Packed(listpack) = self.form() {

@@ -113,11 +113,6 @@ pub(super) fn insert(listpack: &mut Listpack, member: &[u8], score: f64) {
     }
 }
 
-/// Appends a member that stands behind all others.
-pub(super) fn append(listpack: &mut Listpack, member: &[u8], score: f64) {
-    listpack.append(&[Value::encode(member), ScoreText::default().value(score)]);
-}
-
 /// Removes the member at a cursor together with its score.
 pub(super) fn remove(listpack: &mut Listpack, at: Cursor) {
     listpack.remove_many(at, PAIR);

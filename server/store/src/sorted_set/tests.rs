@@ -33,7 +33,6 @@ enum Op {
     Remove { member: u16 },
     RemoveRange { start: usize, count: usize },
     Fill { first: u16, count: u16, step: i8 },
-    Compact,
     Clone,
 }
 
@@ -45,7 +44,6 @@ fn op() -> impl Strategy<Value = Op> {
         4 => member.clone().prop_map(|member| Op::Remove { member }),
         2 => (0..3000usize, 0..400usize).prop_map(|(start, count)| Op::RemoveRange { start, count }),
         2 => (member, 0..1500u16, -1..2i8).prop_map(|(first, count, step)| Op::Fill { first, count, step }),
-        1 => Just(Op::Compact),
         1 => Just(Op::Clone),
     ]
 }
@@ -86,7 +84,6 @@ fn apply(set: &mut SortedSet, model: &mut Model, limits: SortedSetLimits, op: &O
                 model.insert(member, score);
             }
         }
-        Op::Compact => set.compact(limits),
         Op::Clone => *set = set.clone(),
     }
 }
@@ -200,13 +197,8 @@ fn thresholds_decide_the_form() {
     long.remove(b"7");
     long.insert(&[b'x'; 21], 0.0, LIMITS);
     assert_eq!(long.encoding(), Encoding::Skiplist);
-    long.compact(LIMITS);
-    assert_eq!(long.encoding(), Encoding::Skiplist, "its member is still long");
     set.remove(b"3");
     assert_eq!(set.encoding(), Encoding::Skiplist, "a set that shrinks stays");
-    let before = pairs_of(&set);
-    set.compact(LIMITS);
-    assert_eq!((set.encoding(), pairs_of(&set)), (Encoding::Listpack, before));
     assert_eq!(SortedSet::for_members(9, 1, LIMITS).encoding(), Encoding::Skiplist);
 }
 
