@@ -63,6 +63,39 @@ impl Args<'_> {
     }
 }
 
+/// Writes a number as C's `%.17g` does.
+pub fn write_17_digits(value: f64, text: &mut String) {
+    use std::fmt::Write as _;
+    const DIGITS: i32 = 17;
+    text.clear();
+    let infallible = "a String takes all text";
+    if !value.is_finite() {
+        let name = if value.is_nan() { "nan" } else { "inf" };
+        return write!(text, "{}{name}", if value < 0.0 { "-" } else { "" }).expect(infallible);
+    }
+    write!(text, "{value:.*e}", DIGITS as usize - 1).expect(infallible);
+    let at = text.find('e').expect("a number in scientific notation has an exponent");
+    let exponent: i32 = text[at + 1..].parse().expect("an exponent is an integer");
+    if (-4..DIGITS).contains(&exponent) {
+        text.clear();
+        write!(text, "{value:.*}", (DIGITS - 1 - exponent) as usize).expect(infallible);
+        trim_zeros(text);
+    } else {
+        text.truncate(at);
+        trim_zeros(text);
+        let sign = if exponent < 0 { '-' } else { '+' };
+        write!(text, "e{sign}{:02}", exponent.unsigned_abs()).expect(infallible);
+    }
+}
+
+/// Takes the zeros off the end of a fraction, and the point with the last of them.
+pub fn trim_zeros(text: &mut String) {
+    if text.contains('.') {
+        let kept = text.trim_end_matches('0').trim_end_matches('.').len();
+        text.truncate(kept);
+    }
+}
+
 fn starts_with(text: &[u8], word: &[u8]) -> bool {
     text.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word))
 }
@@ -225,6 +258,28 @@ mod tests {
             assert_eq!(parse_double(text.as_bytes()), value, "{text:?}");
         }
         assert!(parse_double(b"-0").unwrap().is_sign_negative());
+    }
+
+    #[test]
+    fn seventeen_digits() {
+        for (value, expected) in [
+            (0.0, "0"),
+            (-0.0, "-0"),
+            (1.0, "1"),
+            (0.1, "0.10000000000000001"),
+            (-90.883, "-90.882999999999996"),
+            (1e16, "10000000000000000"),
+            (1e17, "1e+17"),
+            (1.5e300, "1.5000000000000001e+300"),
+            (0.0001, "0.0001"),
+            (0.00001, "1.0000000000000001e-05"),
+            (f64::INFINITY, "inf"),
+            (f64::NEG_INFINITY, "-inf"),
+        ] {
+            let mut text = String::new();
+            write_17_digits(value, &mut text);
+            assert_eq!(text, expected);
+        }
     }
 
     #[test]

@@ -24,6 +24,7 @@ pub(crate) mod testing;
 
 pub mod connection;
 pub mod generic;
+pub mod geo;
 pub mod server;
 pub mod sorted_set;
 pub mod string;
@@ -42,6 +43,7 @@ pub const FAMILIES: &[&[&[Command]]] =
     &[
     string::COMMANDS,
     sorted_set::COMMANDS,
+    geo::COMMANDS,
     generic::COMMANDS,
     connection::COMMANDS,
     server::COMMANDS,

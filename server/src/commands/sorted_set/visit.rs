@@ -1,12 +1,13 @@
 //! Going through a sorted set in steps, and picking from it: ZSCAN, ZRANDMEMBER.
 
 use super::{KEY, READS_FIRST, ROW, WITHSCORES, read, write_member, write_members};
+use crate::commands::float::write_17_digits;
 use crate::commands::generic::walk::parse_cursor;
 use crate::commands::row::{Argument, Command, Flags};
 use crate::commands::{Args, CommandResult, Cx, Error};
 use crate::config::glob::{self, Case};
 use boxcar_resp::{DoubleText, Reply, format_double};
-use boxcar_store::{Composite, IntegerText, SCAN_CURSOR_BITS, SortedSet};
+use boxcar_store::{Composite, Encoding, IntegerText, SCAN_CURSOR_BITS, SortedSet};
 
 /// Default of ZSCAN's COUNT.
 const COUNT: usize = 10;
@@ -147,11 +148,12 @@ fn zscan(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
 }
 
 /// Visits about as many members as wanted and writes those that the filter admits; where to go on, and how many they
-/// are. As with Redis, scores are texts over both protocols.
+/// are. As with Redis, scores are texts over both protocols, and those of a large set have all their digits.
 fn scan(set: &SortedSet, cursor: u64, filter: &Filter<'_>, found: &mut Reply) -> (u64, usize) {
     let mut position = cursor & ((1 << SCAN_CURSOR_BITS) - 1);
     let (mut visited, mut admitted) = (0, 0);
-    let (mut text, mut score_text) = (IntegerText::default(), DoubleText::new());
+    let large = set.encoding() == Encoding::Skiplist;
+    let (mut text, mut short, mut long) = (IntegerText::default(), DoubleText::new(), String::new());
     loop {
         position = set.scan(position, |member, score| {
             visited += 1;
@@ -159,7 +161,12 @@ fn scan(set: &SortedSet, cursor: u64, filter: &Filter<'_>, found: &mut Reply) ->
             if filter.admits(member) {
                 admitted += 1;
                 found.bulk(member);
-                found.bulk(format_double(score, &mut score_text).as_bytes());
+                if large {
+                    write_17_digits(score, &mut long);
+                    found.bulk(long.as_bytes());
+                } else {
+                    found.bulk(format_double(score, &mut short).as_bytes());
+                }
             }
         });
         if position == 0 || visited >= filter.count {
