@@ -5,8 +5,9 @@ use super::access::AccessClock;
 use super::events::{EventClass, KeyEvent};
 use super::watch::ShardExtension;
 use crate::observability::stats::ThreadStats;
-use boxcar_store::{Db, Entry, Keyspace, Object, OwnedRecord, Place, Record, ShardGuard, Value};
+use boxcar_store::{Ahead, Db, Entry, Keyspace, Object, OwnedRecord, Place, Record, ShardGuard, Value};
 use smallvec::SmallVec;
+use std::cell::Cell;
 
 /// The keyspace with the server's per-shard extension.
 pub type ServerKeyspace = Keyspace<ShardExtension>;
@@ -15,6 +16,11 @@ pub type Shard<'k> = ShardGuard<'k, ShardExtension>;
 
 /// Most shards are locked one at a time; more guards than this move to the heap.
 type Guards<'k> = SmallVec<[Shard<'k>; 4]>;
+
+/// Keys of one command that are prefetched together: as many as a core can have cache misses under way.
+const PREFETCHED_TOGETHER: usize = 16;
+/// Keys of one command that are prefetched: what they bring has to stay in the second-level cache until it is used.
+const PREFETCHED_MAX: usize = 1024;
 
 /// See the module's text. One lives as long as a batch is executed; the locks it holds change with the
 /// commands.
@@ -29,6 +35,10 @@ pub struct Keys<'k> {
     stats: &'k ThreadStats,
     /// Address and place of the key that was hashed ahead of execution.
     hashed: (*const u8, usize, Place),
+    /// The same of all keys of a command with several, in the order of its key specs.
+    planned: Vec<(*const u8, usize, Place)>,
+    /// Which of the planned keys will probably be asked for next.
+    next_planned: Cell<usize>,
     /// Whether reads leave the access clock alone (CLIENT NO-TOUCH).
     pub no_touch: bool,
     /// How uses of keys are remembered.
@@ -49,6 +59,8 @@ impl<'k> Keys<'k> {
             now_ms,
             stats,
             hashed: (std::ptr::null(), 0, Place { hash: 0, shard: 0 }),
+            planned: Vec::new(),
+            next_planned: Cell::new(0),
             no_touch: false,
             access: AccessClock::default(),
             wanted_events: EventClass::empty(),
@@ -73,15 +85,55 @@ impl<'k> Keys<'k> {
         self.hashed = (std::ptr::null(), 0, Place { hash: 0, shard: 0 });
     }
 
+    /// Hashes a key of the command that is about to execute, and remembers its place.
+    pub fn plan(&mut self, key: &[u8]) -> Place {
+        let place = self.keyspace.locate(key);
+        self.planned.push((key.as_ptr(), key.len(), place));
+        place
+    }
+
+    /// Forgets the planned keys.
+    pub fn forget_plan(&mut self) {
+        self.planned.clear();
+        self.next_planned.set(0);
+    }
+
+    /// Starts loading what the planned keys' lookups will touch.
+    pub fn prefetch_planned(&self) {
+        if self.planned.len() < 2 {
+            return;
+        }
+        let epoch = self.keyspace.pin();
+        for keys in self.planned[..self.planned.len().min(PREFETCHED_MAX)].chunks(PREFETCHED_TOGETHER) {
+            let mut ahead = [Ahead::NOTHING; PREFETCHED_TOGETHER];
+            for (ahead, (_, _, place)) in ahead.iter_mut().zip(keys) {
+                *ahead = self.keyspace.prefetch_bucket(self.db, *place, &epoch);
+            }
+            ahead.iter().for_each(|ahead| ahead.prefetch_record());
+        }
+    }
+
     /// Where a key lives.
     #[inline]
     pub fn locate(&self, key: &[u8]) -> Place {
         let (address, len, place) = self.hashed;
-        if std::ptr::eq(address, key.as_ptr()) && len == key.len() {
-            place
-        } else {
-            self.keyspace.locate(key)
+        if std::ptr::eq(address, key.as_ptr()) && len == key.len() { place } else { self.locate_planned(key) }
+    }
+
+    /// Handlers mostly ask for keys in the order of the key specs, for some of them more than once, and some handlers
+    /// start over.
+    fn locate_planned(&self, key: &[u8]) -> Place {
+        let next = self.next_planned.get();
+        for at in [next, next.wrapping_sub(1), 0] {
+            if let Some(&(address, len, place)) = self.planned.get(at)
+                && std::ptr::eq(address, key.as_ptr())
+                && len == key.len()
+            {
+                self.next_planned.set(at + 1);
+                return place;
+            }
         }
+        self.keyspace.locate(key)
     }
 
     /// The locked shards, ascending. Empty between commands that need none.

@@ -22,9 +22,11 @@ pub mod watch;
 #[cfg(test)]
 pub(crate) mod testing;
 
+pub mod bitmap;
 pub mod connection;
 pub mod generic;
 pub mod geo;
+pub mod hyperloglog;
 pub mod server;
 pub mod sorted_set;
 pub mod string;
@@ -39,9 +41,10 @@ pub use server_state::Server;
 pub use table::{Entry, Table};
 
 /// The families, in the order of COMMAND's output.
-pub const FAMILIES: &[&[&[Command]]] =
-    &[
+pub const FAMILIES: &[&[&[Command]]] = &[
     string::COMMANDS,
+    bitmap::COMMANDS,
+    hyperloglog::COMMANDS,
     sorted_set::COMMANDS,
     geo::COMMANDS,
     generic::COMMANDS,

@@ -111,6 +111,10 @@ bitflags::bitflags! {
         const SORTED_SET = 1 << 9;
         /// `@geo`
         const GEO = 1 << 13;
+        /// `@bitmap`
+        const BITMAP = 1 << 7;
+        /// `@hyperloglog`
+        const HYPERLOGLOG = 1 << 8;
     }
 }
 
@@ -123,6 +127,10 @@ pub enum Group {
     SortedSet,
     /// Places on the earth.
     Geo,
+    /// Strings as arrays of bits.
+    Bitmap,
+    /// Strings as sketches of sets.
+    Hyperloglog,
     /// Keys of any type.
     Generic,
     /// The connection itself.
@@ -140,6 +148,8 @@ impl Group {
             Self::String => "string",
             Self::SortedSet => "sorted-set",
             Self::Geo => "geo",
+            Self::Bitmap => "bitmap",
+            Self::Hyperloglog => "hyperloglog",
             Self::Generic => "generic",
             Self::Connection => "connection",
             Self::Server => "server",

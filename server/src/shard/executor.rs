@@ -14,7 +14,7 @@ use crate::commands::{Args, Cx, Entry, Error, Keys, Locks, Server};
 use crate::config::rows;
 use crate::observability::stats::ThreadStats;
 use boxcar_resp::{Commands, Reply};
-use boxcar_store::{Place, Wake};
+use boxcar_store::{Ahead, Place, Wake};
 use boxcar_sys::clock::{Ticks, wall_ms};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -164,21 +164,20 @@ impl<'k> Run<'k, '_> {
         let prefetch = range.len() > 1 && self.server.config.bool(rows::PREFETCH);
         let keyspace = &self.server.keyspace;
         let epoch = prefetch.then(|| keyspace.pin());
-        for (command, staged) in range.clone().zip(staged.iter_mut()) {
+        let mut ahead = [Ahead::NOTHING; WINDOW];
+        for (i, command) in range.clone().enumerate() {
             let args = self.args(command);
             let Some(entry) = self.server.table.find(args.at(0)) else { continue };
             if entry.single_key != 0 && entry.accepts(args.len()) {
                 let place = keyspace.locate(args.at(entry.single_key));
-                *staged = Staged { entry: Some(entry), place };
+                staged[i] = Staged { entry: Some(entry), place };
                 if let Some(epoch) = &epoch {
-                    keyspace.prefetch_bucket(db, place, epoch);
+                    ahead[i] = keyspace.prefetch_bucket(db, place, epoch);
                 }
             }
         }
-        if let Some(epoch) = &epoch {
-            for staged in staged[..range.len()].iter().filter(|staged| staged.entry.is_some()) {
-                keyspace.prefetch_record(db, staged.place, epoch);
-            }
+        if prefetch {
+            ahead[..range.len()].iter().for_each(|ahead| ahead.prefetch_record());
         }
     }
 
@@ -305,6 +304,7 @@ impl<'k> Run<'k, '_> {
                 } else if self.lock(entry, args, session, keys) {
                     self.call(entry, args, session, keys, reply);
                     keys.release();
+                    keys.forget_plan();
                 } else {
                     return Stop::Parked { command };
                 }
@@ -321,9 +321,13 @@ impl<'k> Run<'k, '_> {
 
     /// Takes all locks the command needs; false when the connection was parked instead.
     fn lock(&self, entry: &Entry, args: Args<'_>, session: &Session, keys: &mut Keys<'k>) -> bool {
-        let plan = locking::plan(&self.server.keyspace, &self.server.table, entry, args, session);
+        let plan = locking::plan(keys, &self.server.table, entry, args, session);
         if plan == Plan::Some(Default::default()) {
             return true;
+        }
+        if entry.locks == Locks::Keys && self.server.config.bool(rows::PREFETCH) {
+            keys.db = session.db;
+            keys.prefetch_planned();
         }
         loop {
             match locking::acquire(keys, &plan) {

@@ -14,26 +14,21 @@ pub enum Plan {
     All,
 }
 
-/// What a command with these arguments needs.
-pub fn plan(
-    keyspace: &ServerKeyspace,
-    table: &Table,
-    entry: &Entry,
-    args: Args<'_>,
-    session: &Session,
-) -> Plan {
+/// What a command with these arguments needs. Its keys are hashed for this, and their places remembered in `keys`.
+pub fn plan(keys: &mut Keys<'_>, table: &Table, entry: &Entry, args: Args<'_>, session: &Session) -> Plan {
     let mut shards = SmallVec::new();
+    keys.forget_plan();
     let all = match entry.locks {
         Locks::Nothing | Locks::Steps => false,
         Locks::Keyspace => true,
         Locks::Keys => {
-            add_keys(keyspace, entry, args, &mut shards);
+            add_keys(keys, entry, args, &mut shards);
             false
         }
         Locks::Transaction => match &session.transaction {
             Some(transaction) if !transaction.aborted => {
-                add_watched(keyspace, session, &mut shards);
-                add_transaction(keyspace, table, transaction, &mut shards)
+                add_watched(keys.keyspace(), session, &mut shards);
+                add_transaction(keys, table, transaction, &mut shards)
             }
             _ => false,
         },
@@ -46,9 +41,9 @@ pub fn plan(
     Plan::Some(shards)
 }
 
-fn add_keys(keyspace: &ServerKeyspace, entry: &Entry, args: Args<'_>, shards: &mut SmallVec<[u32; 8]>) {
+fn add_keys(keys: &mut Keys<'_>, entry: &Entry, args: Args<'_>, shards: &mut SmallVec<[u32; 8]>) {
     for spec in entry.keys {
-        spec.positions(args, &mut |i| shards.push(keyspace.locate(args.at(i)).shard));
+        spec.positions(args, &mut |i| shards.push(keys.plan(args.at(i)).shard));
     }
 }
 
@@ -58,14 +53,14 @@ fn add_watched(keyspace: &ServerKeyspace, session: &Session, shards: &mut SmallV
 
 /// Adds the shards of all queued commands; true when one of them needs the whole keyspace.
 fn add_transaction(
-    keyspace: &ServerKeyspace,
+    keys: &mut Keys<'_>,
     table: &Table,
     transaction: &Transaction,
     shards: &mut SmallVec<[u32; 8]>,
 ) -> bool {
     transaction.queue.iter().any(|queued| {
         let entry = table.entry(queued.command);
-        add_keys(keyspace, entry, Args::new(&queued.input, &queued.args), shards);
+        add_keys(keys, entry, Args::new(&queued.input, &queued.args), shards);
         matches!(entry.locks, Locks::Keyspace | Locks::Steps)
     })
 }

@@ -186,15 +186,6 @@ impl<E> Keyspace<E> {
             .map_or(Ahead::NOTHING, |root| root.table.prefetch_bucket(place.hash, guard))
     }
 
-    /// Starts loading the record of a key, once its bucket has been prefetched. Needs no lock; a hint. The same as
-    /// using what [`Keyspace::prefetch_bucket`] returned, for callers that cannot keep it.
-    #[inline]
-    pub fn prefetch_record(&self, db: usize, place: Place, guard: &Guard) {
-        if let Some(root) = self.shard(place.shard).used_root(db) {
-            root.table.look_ahead(place.hash, guard).prefetch_record();
-        }
-    }
-
     /// Locks a shard if it is free now.
     #[inline]
     pub fn try_lock(&self, shard: u32) -> Option<ShardGuard<'_, E>> {

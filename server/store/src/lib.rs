@@ -7,6 +7,7 @@
 //! - [`value`](Value): what a record holds, as the commands see it.
 //! - [`record`](Record): one allocation with key, expiry, access clock and small value; large ones are [`Blob`]s.
 //! - [`object`](Object): values that are not strings: lists, sets, sorted sets, hashes, streams.
+//! - `bitmap`, [`hyperloglog`]: strings as bits and as sketches, pure functions over bytes.
 //! - `table`: extendible hashing over segments that grow, split, shrink and merge alone.
 //! - `root`: one database's table in one shard, and the figures about it.
 //! - `lock`: a word to spin on, and a list to park on ([`Wake`]).
@@ -14,11 +15,13 @@
 //! What this package must never do: read a clock, block on anything but a shard's lock, or let a command pay for
 //! the size of the table.
 
+mod bitmap;
 mod blob;
 mod db;
 mod entry;
 mod hash;
 mod hash_map;
+pub mod hyperloglog;
 mod keyspace;
 mod list;
 pub mod listpack;
@@ -32,6 +35,7 @@ mod stream;
 mod table;
 mod value;
 
+pub use bitmap::{BitOperation, Combination, count_ones, first_bit};
 pub use blob::Blob;
 pub use crossbeam_epoch::Guard;
 pub use db::{Db, DetachedDb, ExpireStep, SCAN_CURSOR_BITS};

@@ -27,7 +27,6 @@ fn prefetching_races_with_every_change_of_the_table() {
                         let place = keyspace.locate(&key.to_le_bytes());
                         for db in 0..2 {
                             keyspace.prefetch_bucket(db, place, &guard).prefetch_record();
-                            keyspace.prefetch_record(db, place, &guard);
                         }
                     }
                     prefetched.fetch_add(16, Ordering::Relaxed);

@@ -140,7 +140,6 @@ impl Pair {
         let place = self.keyspace.locate(key);
         let guard = self.keyspace.pin();
         self.keyspace.prefetch_bucket(db, place, &guard);
-        self.keyspace.prefetch_record(db, place, &guard);
         let mut shard = self.keyspace.try_lock(place.shard).unwrap();
         act(&mut shard.db(db), place)
     }

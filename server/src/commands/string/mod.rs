@@ -36,7 +36,7 @@ const VALUE: Argument = Argument::new("value", "string");
 
 /// The value of a record that has to be a string.
 #[inline]
-fn string_value(record: Record<'_>) -> Result<Value<'_>, Error> {
+pub(super) fn string_value(record: Record<'_>) -> Result<Value<'_>, Error> {
     record.string().ok_or(Error::WrongType)
 }
 

@@ -41,7 +41,7 @@ pub struct Ahead<'g> {
 
 impl Ahead<'_> {
     /// No bucket: nothing to load.
-    pub(crate) const NOTHING: Self = Self { home: core::ptr::null(), tag: 0, guard: PhantomData };
+    pub const NOTHING: Self = Self { home: core::ptr::null(), tag: 0, guard: PhantomData };
 
     /// Starts loading the records that the home bucket, or its neighbour, has under the key's tag.
     #[inline]

@@ -166,6 +166,8 @@ pub fn categories(entry: &Entry) -> impl Iterator<Item = &'static str> + use<> {
         ("sortedset", has(Categories::SORTED_SET)),
         ("string", has(Categories::STRING)),
         ("geo", has(Categories::GEO)),
+        ("bitmap", has(Categories::BITMAP)),
+        ("hyperloglog", has(Categories::HYPERLOGLOG)),
         ("pubsub", flags.contains(Flags::PUBSUB)),
         ("admin", admin || has(Categories::ADMIN)),
         ("fast", flags.contains(Flags::FAST)),
