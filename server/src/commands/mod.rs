@@ -15,6 +15,8 @@ pub mod help;
 pub mod keys;
 pub mod reclaim;
 pub mod row;
+pub mod sampling;
+pub mod scan;
 pub mod server_state;
 pub mod table;
 pub mod watch;
@@ -26,8 +28,10 @@ pub mod bitmap;
 pub mod connection;
 pub mod generic;
 pub mod geo;
+pub mod hash;
 pub mod hyperloglog;
 pub mod server;
+pub mod set;
 pub mod sorted_set;
 pub mod string;
 pub mod transaction;
@@ -45,6 +49,8 @@ pub const FAMILIES: &[&[&[Command]]] = &[
     string::COMMANDS,
     bitmap::COMMANDS,
     hyperloglog::COMMANDS,
+    hash::COMMANDS,
+    set::COMMANDS,
     sorted_set::COMMANDS,
     geo::COMMANDS,
     generic::COMMANDS,

@@ -115,6 +115,10 @@ bitflags::bitflags! {
         const BITMAP = 1 << 7;
         /// `@hyperloglog`
         const HYPERLOGLOG = 1 << 8;
+        /// `@hash`
+        const HASH = 1 << 14;
+        /// `@set`
+        const SET = 1 << 10;
     }
 }
 
@@ -131,6 +135,10 @@ pub enum Group {
     Bitmap,
     /// Strings as sketches of sets.
     Hyperloglog,
+    /// Hashes.
+    Hash,
+    /// Sets.
+    Set,
     /// Keys of any type.
     Generic,
     /// The connection itself.
@@ -150,6 +158,8 @@ impl Group {
             Self::Geo => "geo",
             Self::Bitmap => "bitmap",
             Self::Hyperloglog => "hyperloglog",
+            Self::Hash => "hash",
+            Self::Set => "set",
             Self::Generic => "generic",
             Self::Connection => "connection",
             Self::Server => "server",
@@ -264,6 +274,11 @@ impl KeySpec {
     /// The same with a remark, and with flags that follow from the call's arguments.
     pub const fn varying(self, notes: &'static str, refine: fn(Args<'_>) -> KeyFlags) -> Self {
         Self { notes, refine: Some(refine), ..self }
+    }
+
+    /// The same with a remark.
+    pub const fn noted(self, notes: &'static str) -> Self {
+        Self { notes, ..self }
     }
 
     /// What a call with these arguments does to its keys.

@@ -65,7 +65,7 @@ impl Housekeeper {
         let (started, now_ms) = (monotonic_us(), wall_ms());
         let deadline = started + period.as_micros() as u64 * share / 100;
         let shards = keyspace.shards() as u32;
-        for db in (0..keyspace.databases()).filter(|&db| keyspace.expires_len(db) > 0) {
+        for db in (0..keyspace.databases()).filter(|&db| keyspace.expires(db).any()) {
             let mut left = shards;
             while left > 0 && monotonic_us() < deadline {
                 if !self.expire_in(self.shard, db, now_ms) {
@@ -84,10 +84,10 @@ impl Housekeeper {
         let Some(mut guard) = self.server.keyspace.try_lock(shard) else { return false };
         let mut expired_keys: Vec<Box<[u8]>> = Vec::new();
         let (mut part, extension) = guard.db_and_ext(db);
-        if part.expires_len() == 0 {
+        if !part.expires().any() {
             return false;
         }
-        let step = part.expire_step(now_ms, EXPIRE_STEP, &mut |record| {
+        let step = part.expire_step(now_ms, EXPIRE_STEP, &mut |_, record| {
             if extension.has_watchers() {
                 expired_keys.push(record.key().into());
             }
@@ -96,7 +96,9 @@ impl Housekeeper {
             extension.touched(db, key);
         }
         self.stats.metrics.expired_keys.add(step.expired as u64);
-        step.expired * 100 > step.checked * EXPIRE_AGAIN_PERCENT && !step.wrapped
+        self.stats.metrics.expired_fields.add(step.expired_fields as u64);
+        let expired = step.expired + step.expired_fields;
+        step.fields_left || expired * 100 > step.checked * EXPIRE_AGAIN_PERCENT && !step.wrapped
     }
 
     /// Forgets abandoned watches.

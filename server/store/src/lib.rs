@@ -8,6 +8,8 @@
 //! - [`record`](Record): one allocation with key, expiry, access clock and small value; large ones are [`Blob`]s.
 //! - [`object`](Object): values that are not strings: lists, sets, sorted sets, hashes, streams.
 //! - `bitmap`, [`hyperloglog`]: strings as bits and as sketches, pure functions over bytes.
+//! - [`listpack`]: Redis's format for small collections; `members`: the hash table of large ones; `forms`: how a
+//!   collection has one of several forms behind one word.
 //! - `table`: extendible hashing over segments that grow, split, shrink and merge alone.
 //! - `root`: one database's table in one shard, and the figures about it.
 //! - `lock`: a word to spin on, and a list to park on ([`Wake`]).
@@ -19,6 +21,7 @@ mod bitmap;
 mod blob;
 mod db;
 mod entry;
+mod forms;
 mod hash;
 mod hash_map;
 pub mod hyperloglog;
@@ -26,6 +29,7 @@ mod keyspace;
 mod list;
 pub mod listpack;
 mod lock;
+mod members;
 mod object;
 mod record;
 mod root;
@@ -38,17 +42,17 @@ mod value;
 pub use bitmap::{BitOperation, Combination, count_ones, first_bit};
 pub use blob::Blob;
 pub use crossbeam_epoch::Guard;
-pub use db::{Db, DetachedDb, ExpireStep, SCAN_CURSOR_BITS};
+pub use db::{Db, DetachedDb, ExpireStep, Expired, SCAN_CURSOR_BITS};
 pub use entry::{Entry, ObjectMut, OccupiedEntry, VacantEntry};
 pub use hash::hash_tag;
-pub use hash_map::Hash;
+pub use hash_map::{Field, Hash, HashIter, HashLimits};
 pub use keyspace::{DEFAULT_INLINE_LIMIT, Keyspace, KeyspaceOptions, MAX_SHARDS, Place, ShardGuard};
 pub use list::List;
 pub use lock::{LockCounters, Wake};
 pub use object::{Composite, Object, ObjectRef};
 pub use record::{OwnedRecord, Record};
 pub use root::Expires;
-pub use set::Set;
+pub use set::{Set, SetIter, SetLimits};
 pub use sorted_set::{Members, SortedSet, SortedSetLimits};
 pub use stream::Stream;
 pub use table::Ahead;

@@ -58,7 +58,7 @@ fn life(keyspace: &Keyspace<Vec<u8>>) {
     }
     for shard in 0..keyspace.shards() as u32 {
         let mut guard = keyspace.lock(shard);
-        while !guard.db(0).expire_step(i64::from(KEYS / 2), 1000, &mut |_| ()).wrapped {}
+        while !guard.db(0).expire_step(i64::from(KEYS / 2), 1000, &mut |_, _| ()).wrapped {}
         guard.swap_databases(0, 1);
         drop(guard.take_database(2));
     }

@@ -248,7 +248,7 @@ impl Pair {
         for shard in 0..self.keyspace.shards() as u32 {
             let mut guard = self.keyspace.try_lock(shard).unwrap();
             let mut gone = Vec::new();
-            let step = guard.db(db).expire_step(now, max, &mut |record| {
+            let step = guard.db(db).expire_step(now, max, &mut |_, record| {
                 assert!(record.expire_at().unwrap() <= now);
                 gone.push(record.key().to_vec());
             });

@@ -1,7 +1,7 @@
 //! What unions, intersections and differences read: several keys at once.
 
 use crate::commands::{Args, Cx, Error, Keys};
-use boxcar_store::{Composite, IntegerText, Kind, SortedSet, Value};
+use boxcar_store::{Composite, IntegerText, Kind, ObjectRef, Record, Set, SortedSet, Value};
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -21,13 +21,15 @@ enum Source<'a> {
     /// No such key.
     Nothing,
     SortedSet(&'a SortedSet),
+    /// All its members have a score of 1.
+    Set(&'a Set),
 }
 
 /// Looks the keys up, as reading them does, and refuses those of another type.
 pub(super) fn check(cx: &mut Cx<'_, '_>, args: Args<'_>, keys: Range<usize>) -> Result<(), Error> {
     for i in keys {
-        match cx.keys.read(args.at(i)).map(boxcar_store::Record::kind) {
-            None | Some(Kind::SortedSet) => {}
+        match cx.keys.read(args.at(i)).map(Record::kind) {
+            None | Some(Kind::SortedSet | Kind::Set) => {}
             Some(_) => return Err(Error::WrongType),
         }
     }
@@ -41,12 +43,11 @@ pub(super) fn open<'a>(
     positions: Range<usize>,
     weights: &[f64],
 ) -> Vec<Input<'a>> {
-    let source = |i: usize| match keys.view(args.at(i)) {
+    let source = |i: usize| match keys.view(args.at(i)).map(Record::any_object) {
         None => Source::Nothing,
-        Some(record) => match record.object::<SortedSet>() {
-            Some(set) => Source::SortedSet(set),
-            None => unreachable!("the types were checked under the same lock"),
-        },
+        Some(Some(ObjectRef::SortedSet(set))) => Source::SortedSet(set),
+        Some(Some(ObjectRef::Set(set))) => Source::Set(set),
+        Some(_) => unreachable!("the types were checked under the same lock"),
     };
     let weight = |at: usize| weights.get(at).copied().unwrap_or(1.0);
     positions.enumerate().map(|(at, i)| Input { source: source(i), weight: weight(at) }).collect()
@@ -57,6 +58,7 @@ impl<'a> Input<'a> {
         match self.source {
             Source::Nothing => 0,
             Source::SortedSet(set) => set.len(),
+            Source::Set(set) => set.len(),
         }
     }
 
@@ -65,6 +67,7 @@ impl<'a> Input<'a> {
         match self.source {
             Source::Nothing => None,
             Source::SortedSet(set) => set.score(member),
+            Source::Set(set) => set.contains(Value::Bytes(member)).then_some(1.0),
         }
     }
 
@@ -74,6 +77,9 @@ impl<'a> Input<'a> {
             Source::Nothing => {}
             Source::SortedSet(set) => {
                 let _ended = set.iter().all(|(member, score)| visit(owned_if_needed(member), score));
+            }
+            Source::Set(set) => {
+                let _ended = set.iter().all(|member| visit(owned_if_needed(member), 1.0));
             }
         }
     }

@@ -124,16 +124,23 @@ fn write_members<'a>(
     members: impl ExactSizeIterator<Item = (Value<'a>, f64)>,
     with_scores: bool,
 ) {
-    let pairs = with_scores && reply.protocol() == Protocol::Resp3;
-    let flat = with_scores && !pairs;
-    reply.array(members.len() << u32::from(flat));
-    for (member, score) in members {
-        if pairs {
-            reply.array(2);
-        }
-        write_member(reply, member);
-        if with_scores {
-            reply.double(score);
-        }
+    write_head(reply, members.len() as u64, with_scores);
+    members.for_each(|member| write_one(reply, member, with_scores));
+}
+
+/// The header of [`write_members`]; as many of [`write_one`] follow.
+fn write_head(reply: &mut Reply, members: u64, with_scores: bool) {
+    let flat = with_scores && reply.protocol() == Protocol::Resp2;
+    reply.array((members << u32::from(flat)) as usize);
+}
+
+#[inline]
+fn write_one(reply: &mut Reply, (member, score): (Value<'_>, f64), with_scores: bool) {
+    if with_scores && reply.protocol() == Protocol::Resp3 {
+        reply.array(2);
+    }
+    write_member(reply, member);
+    if with_scores {
+        reply.double(score);
     }
 }

@@ -1,19 +1,13 @@
 //! Going through a sorted set in steps, and picking from it: ZSCAN, ZRANDMEMBER.
 
-use super::{KEY, READS_FIRST, ROW, WITHSCORES, read, write_member, write_members};
+use super::{KEY, READS_FIRST, ROW, WITHSCORES, read, write_head, write_member, write_members, write_one};
 use crate::commands::float::write_17_digits;
-use crate::commands::generic::walk::parse_cursor;
 use crate::commands::row::{Argument, Command, Flags};
+use crate::commands::sampling::{self, Sample};
+use crate::commands::scan::{self, ScanOptions};
 use crate::commands::{Args, CommandResult, Cx, Error};
-use crate::config::glob::{self, Case};
 use boxcar_resp::{DoubleText, Reply, format_double};
 use boxcar_store::{Composite, Encoding, IntegerText, SCAN_CURSOR_BITS, SortedSet};
-
-/// Default of ZSCAN's COUNT.
-const COUNT: usize = 10;
-
-/// Most members that one ZRANDMEMBER with repetitions returns: its reply is made at once.
-const MOST_PICKS: u64 = 1 << 24;
 
 /// These commands' rows.
 pub const COMMANDS: &[Command] = &[
@@ -66,19 +60,13 @@ fn zrandmember(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
 }
 
 fn pick_many(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
-    let out_of_range = Error::text("ERR value is out of range");
-    let count = args.integer(2)?;
-    if count == i64::MIN {
-        return Err(Error::text(
-            "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807",
-        ));
-    }
+    let sample = sampling::parse_count(args, 2)?;
     let with_scores = args.len() == 4 && args.is(3, "WITHSCORES");
     if args.len() > 4 || (args.len() == 4 && !with_scores) {
         return Err(Error::Syntax);
     }
-    if with_scores && !(-i64::MAX / 2..=i64::MAX / 2).contains(&count) {
-        return Err(out_of_range);
+    if with_scores && sample.count() > i64::MAX.unsigned_abs() / 2 {
+        return Err(Error::text("ERR value is out of range"));
     }
     let Some(set) = read(cx.keys, args.at(1))? else {
         cx.reply.array(0);
@@ -86,70 +74,41 @@ fn pick_many(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     };
     let len = set.len();
     let pick = |rank: usize| set.get(rank).expect("a rank below the length");
-    if count < 0 {
-        if count.unsigned_abs() > MOST_PICKS {
-            return Err(out_of_range);
+    match sample {
+        Sample::Distinct(count) if count < len as u64 => {
+            let ranks = rand::seq::index::sample(&mut rand::rng(), len, count as usize);
+            write_members(cx.reply, ranks.into_iter().map(pick), with_scores);
         }
-        let picks = (0..count.unsigned_abs() as usize).map(|_| pick(rand::random_range(0..len)));
-        write_members(cx.reply, picks, with_scores);
-    } else if count as usize >= len {
         // From the last one on, as Redis does.
-        write_members(cx.reply, set.iter().rev(), with_scores);
-    } else {
-        let ranks = rand::seq::index::sample(&mut rand::rng(), len, count as usize);
-        write_members(cx.reply, ranks.into_iter().map(pick), with_scores);
-    }
-    Ok(())
-}
-
-/// What ZSCAN's options say.
-struct Filter<'a> {
-    pattern: Option<&'a [u8]>,
-    count: usize,
-}
-
-impl<'a> Filter<'a> {
-    fn parse(args: Args<'a>) -> Result<Self, Error> {
-        let mut filter = Self { pattern: None, count: COUNT };
-        for i in (3..args.len()).step_by(2) {
-            let value = args.get(i + 1).ok_or(Error::Syntax)?;
-            if args.is(i, "MATCH") {
-                filter.pattern = (value != b"*").then_some(value);
-            } else if args.is(i, "COUNT") {
-                let count = usize::try_from(args.integer(i + 1)?).ok();
-                filter.count = count.filter(|&count| count > 0).ok_or(Error::Syntax)?;
-            } else {
-                return Err(Error::Syntax);
+        Sample::Distinct(_) => write_members(cx.reply, set.iter().rev(), with_scores),
+        Sample::Repeated(count) => {
+            let begin = cx.reply.len();
+            write_head(cx.reply, count, with_scores);
+            for _ in 0..count {
+                write_one(cx.reply, pick(rand::random_range(0..len)), with_scores);
+                sampling::check_size(cx.reply, begin)?;
             }
         }
-        Ok(filter)
     }
-
-    fn admits(&self, member: &[u8]) -> bool {
-        self.pattern.is_none_or(|pattern| glob::matches(pattern, member, Case::Sensitive))
-    }
+    Ok(())
 }
 
 fn zscan(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
-    let cursor = parse_cursor(args.at(2)).ok_or(const { Error::text("ERR invalid cursor") })?;
-    cx.reply.array(2);
+    let cursor = scan::cursor(args.at(2))?;
     let Some(set) = read(cx.keys, args.at(1))? else {
-        cx.reply.bulk(b"0");
-        cx.reply.array(0);
+        scan::write_nothing(cx.reply);
         return Ok(());
     };
-    let filter = Filter::parse(args)?;
+    let (options, _) = ScanOptions::parse(args, 3, None)?;
     let mut found = Reply::new(cx.reply.protocol());
-    let (next, count) = scan(set, cursor, &filter, &mut found);
-    cx.reply.bulk_integer(next as i64);
-    cx.reply.array(2 * count);
-    cx.reply.raw(found.as_bytes());
+    let (next, count) = walk(set, cursor, &options, &mut found);
+    scan::write(cx.reply, next, 2 * count, &found);
     Ok(())
 }
 
-/// Visits about as many members as wanted and writes those that the filter admits; where to go on, and how many they
+/// Visits about as many members as wanted and writes those that the options admit; where to go on, and how many they
 /// are. As with Redis, scores are texts over both protocols, and those of a large set have all their digits.
-fn scan(set: &SortedSet, cursor: u64, filter: &Filter<'_>, found: &mut Reply) -> (u64, usize) {
+fn walk(set: &SortedSet, cursor: u64, options: &ScanOptions<'_>, found: &mut Reply) -> (u64, usize) {
     let mut position = cursor & ((1 << SCAN_CURSOR_BITS) - 1);
     let (mut visited, mut admitted) = (0, 0);
     let large = set.encoding() == Encoding::Skiplist;
@@ -158,7 +117,7 @@ fn scan(set: &SortedSet, cursor: u64, filter: &Filter<'_>, found: &mut Reply) ->
         position = set.scan(position, |member, score| {
             visited += 1;
             let member = member.as_bytes(&mut text);
-            if filter.admits(member) {
+            if options.admits(member) {
                 admitted += 1;
                 found.bulk(member);
                 if large {
@@ -169,7 +128,7 @@ fn scan(set: &SortedSet, cursor: u64, filter: &Filter<'_>, found: &mut Reply) ->
                 }
             }
         });
-        if position == 0 || visited >= filter.count {
+        if position == 0 || visited >= options.count {
             return (position, admitted);
         }
     }

@@ -23,17 +23,17 @@ const DECIMAL_EXPONENT_MAX: i64 = 4_951 + TEXT_MAX as i64;
 
 /// A number that is not NaN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Extended {
+pub(in crate::commands) enum Extended {
     Finite { negative: bool, mantissa: u64, exponent: i64 },
     Infinite { negative: bool },
 }
 
 impl Extended {
-    pub(super) const ZERO: Self = Self::Finite { negative: false, mantissa: 0, exponent: 0 };
+    pub(in crate::commands) const ZERO: Self = Self::Finite { negative: false, mantissa: 0, exponent: 0 };
 
     /// Reads what C's `strtold` reads when the whole text has to be a number: decimal or hexadecimal, `inf`,
     /// `infinity`. `None` for anything else, for NaN, and for numbers that are too large or too small by magnitude.
-    pub(super) fn parse(text: &[u8]) -> Option<Self> {
+    pub(in crate::commands) fn parse(text: &[u8]) -> Option<Self> {
         if text.len() >= TEXT_MAX {
             return None;
         }
@@ -61,7 +61,7 @@ impl Extended {
     }
 
     /// The sum; `None` when it is infinite or no number.
-    pub(super) fn add(self, other: Self) -> Option<Self> {
+    pub(in crate::commands) fn add(self, other: Self) -> Option<Self> {
         let (
             Self::Finite { negative: a_negative, mantissa: a, exponent: a_exponent },
             Self::Finite { negative: b_negative, mantissa: b, exponent: b_exponent },
@@ -85,7 +85,7 @@ impl Extended {
     ///
     /// # Panics
     /// For infinities, which no sum is.
-    pub(super) fn to_text(self) -> String {
+    pub(in crate::commands) fn to_text(self) -> String {
         let Self::Finite { negative, mantissa, exponent } = self else {
             unreachable!("an infinite sum is an error")
         };

@@ -9,7 +9,7 @@
 
 pub mod counter;
 pub mod edit;
-mod extended;
+pub(in crate::commands) mod extended;
 pub mod get;
 pub mod lcs;
 mod options;
@@ -42,7 +42,7 @@ pub(super) fn string_value(record: Record<'_>) -> Result<Value<'_>, Error> {
 
 /// Replies with a string.
 #[inline]
-fn write_value(reply: &mut Reply, value: Value<'_>) {
+pub(in crate::commands) fn write_value(reply: &mut Reply, value: Value<'_>) {
     match value {
         Value::Bytes(bytes) => reply.bulk(bytes),
         Value::Integer(number) => reply.bulk_integer(number),

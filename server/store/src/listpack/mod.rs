@@ -26,7 +26,7 @@ const HEADER: usize = 6;
 const EMPTY: usize = HEADER + 1;
 /// The stored number of elements that says nothing: count them.
 const UNCOUNTED: usize = u16::MAX as usize;
-/// Alignment of the allocation; owners may use the low bits of the pointer that it leaves free.
+/// Alignment of the allocation: types that keep a listpack among other forms tell them by the low bits of the pointer.
 const ALIGN: usize = 8;
 
 /// A short sequence of strings and integers. See the module.
@@ -75,22 +75,6 @@ impl Listpack {
         // SAFETY: fresh memory of at least as many bytes.
         unsafe { start.copy_from_nonoverlapping(NonNull::from(bytes).cast(), bytes.len()) };
         Self { start }
-    }
-
-    /// Gives up ownership; the pointer, aligned to eight bytes, must come back through [`Listpack::from_raw`].
-    #[allow(dead_code, reason = "for types that tag the pointer")]
-    pub(crate) fn into_raw(self) -> NonNull<u8> {
-        let start = self.start;
-        core::mem::forget(self);
-        start
-    }
-
-    /// # Safety
-    /// `raw` came from [`Listpack::into_raw`], and no two owners made from it are dropped or changed.
-    #[inline]
-    #[allow(dead_code, reason = "for types that tag the pointer")]
-    pub(crate) unsafe fn from_raw(raw: NonNull<u8>) -> Self {
-        Self { start: raw }
     }
 
     /// The bytes of the format, as they stand in Redis's dumps.

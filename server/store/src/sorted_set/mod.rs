@@ -6,8 +6,8 @@
 //! `skiplist`.
 //!
 //! ```text
-//! word ──> listpack                                          bit 0 clear
-//! word ──> tree: inner nodes ──> leaves ──┬──> element       bit 0 set
+//! word ──> listpack
+//! word ──> tree: inner nodes ──> leaves ──┬──> element
 //!          index: segments of buckets ────┘
 //! ```
 //!
@@ -21,13 +21,13 @@ mod packed;
 mod tests;
 mod tree;
 
-use core::marker::PhantomData;
+use core::mem::ManuallyDrop;
 use core::ops::Range;
-use core::ptr::NonNull;
 
 use self::element::{Element, Probe, score_of};
 use self::index::Index;
 use self::tree::Tree;
+use crate::forms::{Boxed, forms};
 use crate::listpack::Listpack;
 use crate::object::Composite;
 use crate::record::layout::size_class;
@@ -48,30 +48,15 @@ struct Indexed {
     index: Index,
 }
 
+forms!(Word, Form, FormMut {
+    packed: Packed(Listpack) = 0,
+    indexed: Indexed(Boxed<Indexed, 1>) = 1,
+});
+
 /// See the module.
+#[derive(Clone)]
 pub struct SortedSet {
-    /// A listpack's allocation, or with bit 0 set a boxed [`Indexed`].
-    word: NonNull<u8>,
-    owned: PhantomData<Box<Indexed>>,
-}
-
-// SAFETY: a sorted set owns what its word points to, and both forms may be sent.
-unsafe impl Send for SortedSet {}
-// SAFETY: a shared reference only reads.
-unsafe impl Sync for SortedSet {}
-
-const INDEXED: usize = 1;
-
-/// The two forms, borrowed.
-enum Form<'a> {
-    Packed(&'a Listpack),
-    Indexed(&'a Indexed),
-}
-
-/// The same for changing.
-enum FormMut<'a> {
-    Packed(&'a mut Listpack),
-    Indexed(&'a mut Indexed),
+    word: Word,
 }
 
 impl SortedSet {
@@ -95,47 +80,17 @@ impl SortedSet {
     }
 
     fn packed(listpack: Listpack) -> Self {
-        Self { word: listpack.into_raw(), owned: PhantomData }
+        Self { word: listpack.into() }
     }
 
     fn indexed(indexed: Indexed) -> Self {
-        let address = NonNull::from(Box::leak(Box::new(indexed))).cast::<u8>();
-        Self { word: address.map_addr(|address| address | INDEXED), owned: PhantomData }
-    }
-
-    /// The boxed form, if it is that one.
-    #[inline]
-    fn large(&self) -> Option<NonNull<Indexed>> {
-        let address = self.word.as_ptr();
-        let large = address.addr() & INDEXED != 0;
-        // The address without its mark is not null.
-        if large { NonNull::new(address.map_addr(|address| address & !INDEXED).cast()) } else { None }
-    }
-
-    #[inline]
-    fn form(&self) -> Form<'_> {
-        match self.large() {
-            // SAFETY: the word's mark says what it owns, and the set is borrowed.
-            Some(indexed) => Form::Indexed(unsafe { indexed.as_ref() }),
-            // SAFETY: a listpack is exactly its pointer, which the word is when it has no mark.
-            None => Form::Packed(unsafe { &*(&raw const self.word).cast::<Listpack>() }),
-        }
-    }
-
-    #[inline]
-    fn form_mut(&mut self) -> FormMut<'_> {
-        match self.large() {
-            // SAFETY: as in `form`; the set is borrowed exclusively.
-            Some(mut indexed) => FormMut::Indexed(unsafe { indexed.as_mut() }),
-            // SAFETY: as in `form`; what the listpack becomes is written to the word.
-            None => FormMut::Packed(unsafe { &mut *(&raw mut self.word).cast::<Listpack>() }),
-        }
+        Self { word: Boxed::new(indexed).into() }
     }
 
     /// The listpack, while the set is one.
     #[must_use]
     pub fn as_listpack(&self) -> Option<&Listpack> {
-        match self.form() {
+        match self.word.form() {
             Form::Packed(listpack) => Some(listpack),
             Form::Indexed(_) => None,
         }
@@ -144,7 +99,7 @@ impl SortedSet {
     /// The score of a member.
     #[must_use]
     pub fn score(&self, member: &[u8]) -> Option<f64> {
-        match self.form() {
+        match self.word.form() {
             Form::Packed(listpack) => packed::find(listpack, member).map(|(_, score)| score),
             Form::Indexed(indexed) => indexed.score(member),
         }
@@ -153,7 +108,7 @@ impl SortedSet {
     /// The rank, counted from the lowest score (0), and the score of a member.
     #[must_use]
     pub fn rank(&self, member: &[u8]) -> Option<(usize, f64)> {
-        match self.form() {
+        match self.word.form() {
             Form::Packed(listpack) => packed::rank(listpack, member),
             Form::Indexed(indexed) => {
                 let score = indexed.score(member)?;
@@ -173,7 +128,7 @@ impl SortedSet {
         limits: SortedSetLimits,
         decide: impl FnOnce(Option<f64>) -> Option<f64>,
     ) {
-        let listpack = match self.form_mut() {
+        let listpack = match self.word.form_mut() {
             FormMut::Indexed(indexed) => return indexed.update(member, decide),
             FormMut::Packed(listpack) => listpack,
         };
@@ -206,7 +161,7 @@ impl SortedSet {
 
     /// Removes a member; its score, if it was there.
     pub fn remove(&mut self, member: &[u8]) -> Option<f64> {
-        match self.form_mut() {
+        match self.word.form_mut() {
             FormMut::Packed(listpack) => {
                 let (at, score) = packed::find(listpack, member)?;
                 packed::remove(listpack, at);
@@ -214,7 +169,8 @@ impl SortedSet {
             }
             FormMut::Indexed(indexed) => {
                 let score = indexed.score(member)?;
-                indexed.index.remove(member, indexed.tree.len());
+                let len = indexed.tree.len();
+                indexed.index.remove(member, len);
                 indexed.tree.remove(Probe::new(score, member)).expect("the tree has what the index has");
                 Some(score)
             }
@@ -225,10 +181,11 @@ impl SortedSet {
     pub fn remove_range(&mut self, ranks: Range<usize>) {
         let end = ranks.end.min(self.len());
         let ranks = ranks.start.min(end)..end;
-        match self.form_mut() {
+        match self.word.form_mut() {
             FormMut::Packed(listpack) => packed::remove_run(listpack, ranks),
-            FormMut::Indexed(indexed) if ranks.len() == indexed.tree.len() => *indexed = Indexed::new(),
-            FormMut::Indexed(Indexed { tree, index }) => {
+            FormMut::Indexed(indexed) if ranks.len() == indexed.tree.len() => **indexed = Indexed::new(),
+            FormMut::Indexed(indexed) => {
+                let Indexed { tree, index } = &mut **indexed;
                 let mut len = tree.len();
                 tree.remove_run(ranks, |element| {
                     index.remove(element.member(), len);
@@ -242,7 +199,7 @@ impl SortedSet {
     /// some place in the order, and false of the rest.
     #[must_use]
     pub fn partition_point(&self, before: impl Fn(f64, &[u8]) -> bool) -> usize {
-        match self.form() {
+        match self.word.form() {
             Form::Packed(listpack) => packed::partition_point(listpack, before),
             Form::Indexed(indexed) => indexed.tree.partition_point(before),
         }
@@ -251,7 +208,7 @@ impl SortedSet {
     /// The member of a rank, and its score.
     #[must_use]
     pub fn get(&self, rank: usize) -> Option<(Value<'_>, f64)> {
-        match self.form() {
+        match self.word.form() {
             Form::Packed(_) => self.range(rank..rank + 1).next(),
             Form::Indexed(indexed) => indexed.tree.get(rank).map(|entry| view(&entry.element)),
         }
@@ -263,7 +220,7 @@ impl SortedSet {
         let end = ranks.end.min(self.len());
         let ranks = ranks.start.min(end)..end;
         let left = ranks.len();
-        let run = match self.form() {
+        let run = match self.word.form() {
             Form::Packed(listpack) => Run::Packed(packed::run(listpack, ranks)),
             Form::Indexed(indexed) => Run::Indexed(indexed.tree.run(ranks)),
         };
@@ -280,7 +237,7 @@ impl SortedSet {
     /// one. A member that is there during the whole walk is shown; in the large form, exactly once. Positions have
     /// [`SCAN_CURSOR_BITS`](crate::SCAN_CURSOR_BITS) bits.
     pub fn scan(&self, position: u64, mut visit: impl FnMut(Value<'_>, f64)) -> u64 {
-        match self.form() {
+        match self.word.form() {
             Form::Packed(listpack) => {
                 packed::pairs(listpack).for_each(|(member, score)| visit(member, score));
                 0
@@ -295,7 +252,7 @@ impl SortedSet {
 
     /// Goes over to the large form.
     fn unpack(&mut self) -> &mut Indexed {
-        if let Form::Packed(listpack) = self.form() {
+        if let Form::Packed(listpack) = self.word.form() {
             let mut indexed = Indexed::new();
             let mut text = crate::value::IntegerText::default();
             for (member, score) in packed::pairs(listpack) {
@@ -304,7 +261,7 @@ impl SortedSet {
             }
             *self = Self::indexed(indexed);
         }
-        match self.form_mut() {
+        match self.word.form_mut() {
             FormMut::Indexed(indexed) => indexed,
             FormMut::Packed(_) => unreachable!("it was unpacked just now"),
         }
@@ -315,21 +272,21 @@ impl Composite for SortedSet {
     const KIND: Kind = Kind::SortedSet;
 
     fn encoding(&self) -> Encoding {
-        match self.form() {
+        match self.word.form() {
             Form::Packed(_) => Encoding::Listpack,
             Form::Indexed(_) => Encoding::Skiplist,
         }
     }
 
     fn len(&self) -> usize {
-        match self.form() {
+        match self.word.form() {
             Form::Packed(listpack) => listpack.len() / 2,
             Form::Indexed(indexed) => indexed.tree.len(),
         }
     }
 
     fn memory(&self) -> usize {
-        match self.form() {
+        match self.word.form() {
             Form::Packed(listpack) => listpack.memory(),
             Form::Indexed(indexed) => {
                 size_class(size_of::<Indexed>()) + indexed.tree.memory() + indexed.index.memory()
@@ -433,26 +390,6 @@ impl ExactSizeIterator for Members<'_> {}
 impl Default for SortedSet {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-impl Clone for SortedSet {
-    fn clone(&self) -> Self {
-        match self.form() {
-            Form::Packed(listpack) => Self::packed(listpack.clone()),
-            Form::Indexed(indexed) => Self::indexed(indexed.clone()),
-        }
-    }
-}
-
-impl Drop for SortedSet {
-    fn drop(&mut self) {
-        match self.large() {
-            // SAFETY: the word owns the box, which came from Box::leak.
-            Some(indexed) => drop(unsafe { Box::from_raw(indexed.as_ptr()) }),
-            // SAFETY: the word owns the listpack, which came from into_raw.
-            None => drop(unsafe { Listpack::from_raw(self.word) }),
-        }
     }
 }
 

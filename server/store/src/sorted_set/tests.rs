@@ -121,7 +121,7 @@ fn check(set: &SortedSet, model: &Model, limits: SortedSetLimits) {
         assert!(set.len() <= limits.entries);
         assert!(expected.iter().all(|(member, _)| member.len() <= limits.value));
     }
-    if let Form::Indexed(indexed) = set.form() {
+    if let Form::Indexed(indexed) = set.word.form() {
         indexed.tree.check();
     }
 }
@@ -163,7 +163,7 @@ fn what_grows_at_an_end_leaves_full_leaves() {
             let number = if reversed { u32::MAX - number } else { number };
             set.insert(&number.to_be_bytes(), number.into(), LIMITS);
         }
-        let Form::Indexed(indexed) = set.form() else { panic!("a large set") };
+        let Form::Indexed(indexed) = set.word.form() else { panic!("a large set") };
         let nodes = indexed.tree.memory() - (32 << 16);
         assert!(nodes < 18 << 16, "{} bytes of nodes for a member", nodes >> 16);
         indexed.tree.check();

@@ -1,0 +1,1 @@
+//! x tests are here
