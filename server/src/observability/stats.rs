@@ -3,6 +3,7 @@
 //! A shared counter would make every core fight for one cache line; a block per thread costs a plain add.
 
 use super::histogram::{Histogram, Snapshot};
+use boxcar_sys::Counters;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -129,6 +130,17 @@ pub struct ThreadStats {
     pub metrics: Metrics,
     /// One entry per command row, indexed by command id.
     pub commands: Box<[CommandCounters]>,
+    /// The counters of the thread's driver, if it has one, as it last published them.
+    driver: [AtomicU64; Counters::COUNT],
+}
+
+impl ThreadStats {
+    /// Shows the driver's counters to other threads.
+    pub fn publish_driver(&self, counters: &Counters) {
+        for (shown, (_, value)) in self.driver.iter().zip(counters.rows()) {
+            shown.store(value, Relaxed);
+        }
+    }
 }
 
 /// All threads' counters, and the rarely written shared ones.
@@ -156,6 +168,7 @@ impl Stats {
             name: name.to_owned(),
             metrics: Metrics::default(),
             commands: (0..self.commands).map(|_| CommandCounters::default()).collect(),
+            driver: [const { AtomicU64::new(0) }; Counters::COUNT],
         });
         self.threads().push(Arc::clone(&block));
         block
@@ -170,6 +183,17 @@ impl Stats {
         let mut totals = Totals::default();
         for thread in self.threads().iter() {
             thread.metrics.add_to(&mut totals);
+        }
+        totals
+    }
+
+    /// The counters of all threads' drivers, each added up, by name.
+    pub fn driver_totals(&self) -> [(&'static str, u64); Counters::COUNT] {
+        let mut totals = Counters::default().rows();
+        for thread in self.threads().iter() {
+            for (total, shown) in totals.iter_mut().zip(&thread.driver) {
+                total.1 += shown.load(Relaxed);
+            }
         }
         totals
     }

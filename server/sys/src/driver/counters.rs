@@ -10,9 +10,12 @@ macro_rules! counters {
         }
 
         impl Counters {
+            /// How many there are.
+            pub const COUNT: usize = [$(stringify!($name)),+].len();
+
             /// Name and value of every counter, in a fixed order.
             #[must_use]
-            pub fn rows(&self) -> [(&'static str, u64); [$(stringify!($name)),+].len()] {
+            pub fn rows(&self) -> [(&'static str, u64); Self::COUNT] {
                 [$((stringify!($name), self.$name)),+]
             }
 

@@ -112,6 +112,13 @@ pub fn boxcar(server: &Server, text: &mut String) {
     }
 }
 
+/// What the I/O threads' drivers have done since the start, a tenth of a second old at most.
+pub fn network(server: &Server, text: &mut String) {
+    for (name, value) in server.stats.driver_totals() {
+        write!(text, "network_{name}:{value}\r\n").expect("writing to a String does not fail");
+    }
+}
+
 /// Connections.
 pub fn clients(server: &Server, text: &mut String) {
     let clients = server.clients.all();

@@ -39,6 +39,7 @@ pub const SECTIONS: &[InfoSection] = &[
     InfoSection { name: "replication", title: "Replication", default: true, write: general::replication },
     InfoSection { name: "cpu", title: "CPU", default: true, write: figures::cpu },
     InfoSection { name: "modules", title: "Modules", default: true, write: general::modules },
+    InfoSection { name: "network", title: "Network", default: false, write: general::network },
     InfoSection {
         name: "commandstats",
         title: "Commandstats",
