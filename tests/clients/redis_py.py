@@ -70,6 +70,45 @@ def server(r, protocol):
     assert r.slowlog_len() >= 0
 
 
+def next_message(p):
+    """The next message of a subscriber, which may take a while."""
+    message = p.get_message(timeout=10)
+    assert message is not None, "no message came"
+    return message["type"], message["pattern"], message["channel"], message["data"]
+
+
+def pubsub(r, protocol):
+    assert r.publish("news", "nobody") == 0
+    with r.pubsub() as p:
+        p.subscribe("news", "weather")
+        assert next_message(p) == ("subscribe", None, "news", 1)
+        assert next_message(p) == ("subscribe", None, "weather", 2)
+        p.psubscribe("n*")
+        assert next_message(p) == ("psubscribe", None, "n*", 3)
+        assert r.publish("news", "hello") == 2
+        assert next_message(p) == ("message", None, "news", "hello")
+        assert next_message(p) == ("pmessage", "n*", "news", "hello")
+        assert sorted(r.pubsub_channels()) == ["news", "weather"] and r.pubsub_numpat() == 1
+        assert r.pubsub_numsub("news", "other") == [("news", 1), ("other", 0)]
+        if protocol == 2:
+            p.ping()
+            assert next_message(p)[0] == "pong"
+        heard = []
+        p.subscribe(heard=lambda message: heard.append(message["data"]))
+        assert next_message(p) == ("subscribe", None, "heard", 4)
+        r.publish("heard", "by a handler")
+        assert p.get_message(timeout=10) is None and heard == ["by a handler"]
+        p.unsubscribe()
+        assert sorted(next_message(p)[2] for _ in range(3)) == ["heard", "news", "weather"]
+        p.punsubscribe("n*")
+        assert next_message(p) == ("punsubscribe", None, "n*", 0)
+    with r.pubsub() as p:
+        p.ssubscribe("shard")
+        assert next_message(p) == ("ssubscribe", None, "shard", 1)
+        assert r.execute_command("SPUBLISH", "shard", "s") == 1
+        assert next_message(p) == ("smessage", None, "shard", "s")
+
+
 def main():
     port, protocol = int(sys.argv[1]), int(sys.argv[2])
     with redis.Redis(port=port, protocol=protocol, decode_responses=True, single_connection_client=True) as r:
@@ -78,6 +117,8 @@ def main():
         transactions(r)
         server(r, protocol)
         assert r.flushall() and r.dbsize() == 0
+    with redis.Redis(port=port, protocol=protocol, decode_responses=True) as r:
+        pubsub(r, protocol)
     pool = redis.Redis(port=port, protocol=protocol, db=3, max_connections=4)
     assert pool.set(b"\x00binary\r\n", b"\xff\x00") and pool.get(b"\x00binary\r\n") == b"\xff\x00"
     print("all is well")

@@ -1,9 +1,7 @@
 //! Starting and stopping the threads.
 
 use super::process;
-use crate::clients::Inbox;
 use crate::commands::server_state::{ActiveDispatch, Identity, NetworkFacts};
-use crate::commands::watch::ShardExtension;
 use crate::commands::{Server, Table};
 use crate::config::choices::{Dispatch, Network};
 use crate::config::{Config, rows};
@@ -12,7 +10,7 @@ use crate::net::{IoThread, Opened, Spec};
 use crate::observability::log;
 use crate::shard::housekeeping::Housekeeper;
 use crate::shard::worker::{Workers, one_of};
-use boxcar_store::{Keyspace, KeyspaceOptions};
+use boxcar_store::KeyspaceOptions;
 use boxcar_sys::affinity::{self, CpuList};
 use boxcar_sys::clock::wall_ms;
 use boxcar_sys::process::raise_open_files_limit;
@@ -123,7 +121,7 @@ pub fn start(config: Config, signals: SigSet) -> Result<Running, StartError> {
     adjust_open_files(&config);
     let backend = choose_backend(&config)?;
     let listeners = listeners::open(&config, layout.io_threads)?;
-    let server = Arc::new(new_server(&config)?);
+    let server = Arc::new(new_server(&config, layout.io_threads)?);
     let capacity = layout.batches() * layout.io_threads;
     let workers = Arc::new(Workers::new(layout.worker_threads, capacity, layout.worker_cpus.clone()));
     follow_config(&server, &workers);
@@ -184,7 +182,7 @@ impl Running {
     }
 }
 
-fn new_server(config: &Arc<Config>) -> Result<Server, StartError> {
+fn new_server(config: &Arc<Config>, io_threads: usize) -> Result<Server, StartError> {
     let mut random = [0u8; 28];
     getrandom(&mut random).map_err(StartError::Random)?;
     let run_id = random[..20].iter().map(|byte| format!("{byte:02x}")).collect();
@@ -195,7 +193,6 @@ fn new_server(config: &Arc<Config>) -> Result<Server, StartError> {
         seed,
         ..KeyspaceOptions::default()
     };
-    let keyspace = Keyspace::new(options, |_| ShardExtension::default());
     let renames: Vec<(String, String)> = config
         .renamed_commands()
         .iter()
@@ -208,8 +205,10 @@ fn new_server(config: &Arc<Config>) -> Result<Server, StartError> {
         executable: std::env::current_exe().unwrap_or_default(),
         config_file: config.file().map(PathBuf::from),
     };
-    let server = Server::new(Arc::clone(config), keyspace, table, identity, crate::commands::INFO_SECTIONS);
+    let sections = crate::commands::INFO_SECTIONS;
+    let server = Server::new(Arc::clone(config), options, table, identity, sections, io_threads);
     server.access.set_password(config.text(rows::REQUIREPASS).as_bytes());
+    server.notify_as_configured();
     Ok(server)
 }
 
@@ -236,6 +235,20 @@ fn follow_config(server: &Arc<Server>, workers: &Arc<Workers>) {
     config.on_change(rows::MAXMEMORY, move |_| {
         if let Some(server) = shared.upgrade() {
             server.measure_memory();
+        }
+        Ok(())
+    });
+    let shared = Arc::downgrade(server);
+    config.on_change(rows::NOTIFY_KEYSPACE_EVENTS, move |_| {
+        if let Some(server) = shared.upgrade() {
+            server.notify_as_configured();
+        }
+        Ok(())
+    });
+    let shared = Arc::downgrade(server);
+    config.on_change(rows::TRACKING_TABLE_MAX_KEYS, move |_| {
+        if let Some(server) = shared.upgrade() {
+            server.trim_tracking();
         }
         Ok(())
     });
@@ -351,10 +364,7 @@ fn start_io_threads(
     let mut features = Vec::new();
     for _ in 0..threads.len() {
         let report = reports.recv().map_err(|_| StartError::ThreadEnded)?;
-        let (inbox, found): (Arc<Inbox>, _) =
-            report.map_err(|error| StartError::Driver(backend.name(), error))?;
-        server.add_inbox(&inbox);
-        features = found;
+        features = report.map_err(|error| StartError::Driver(backend.name(), error))?;
     }
     Ok((threads, features))
 }

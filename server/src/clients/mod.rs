@@ -4,9 +4,11 @@
 pub mod inbox;
 pub mod monitors;
 pub mod pause;
+pub mod pubsub;
 pub mod registry;
 pub mod session;
+pub mod tracking;
 
-pub use inbox::{Inbox, Mail};
+pub use inbox::{Inbox, Inboxes, Mail};
 pub use registry::{Client, ClientFlags, Clients};
 pub use session::{Queued, ReplyMode, Session, Transaction};

@@ -1,6 +1,8 @@
 //! The shared view of a connection and the registry of all of them (CLIENT LIST, KILL, INFO clients).
 
 use super::inbox::{Inbox, Mail};
+use super::pubsub::TopicKind;
+use crate::config::ClientClass;
 use boxcar_sys::Token;
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::Relaxed;
@@ -31,7 +33,20 @@ bitflags::bitflags! {
         const CLOSE_ASAP = 1 << 7;
         /// Took one of the connections reserved for administration.
         const ADMIN = 1 << 8;
+        /// Has subscriptions (`P`).
+        const PUBSUB = 1 << 9;
+        /// Client-side caching (`t`).
+        const TRACKING = 1 << 10;
+        /// The client that was to get its invalidations is gone (`R`).
+        const BROKEN_REDIRECT = 1 << 11;
+        /// Client-side caching in broadcast mode (`B`).
+        const BROADCAST = 1 << 12;
     }
+}
+
+impl ClientFlags {
+    /// Receives messages that answer no command of its own, whose order to its replies matters.
+    pub const LISTENS: Self = Self::MONITOR.union(Self::PUBSUB).union(Self::TRACKING);
 }
 
 /// What all threads may know of a connection. Written by the thread that serves it, read by any.
@@ -59,6 +74,10 @@ pub struct Client {
     pub queued: AtomicI64,
     /// Watched keys.
     pub watched: AtomicUsize,
+    /// Subscriptions, by [`super::pubsub::TopicKind`].
+    pub subscriptions: [AtomicUsize; TopicKind::COUNT],
+    /// Id of the client that gets its invalidations; 0 for itself.
+    pub redirect: AtomicU64,
     /// Id of the last command, `u16::MAX` for none yet.
     pub last_command: AtomicU16,
     /// Bytes waiting in the query buffer.
@@ -72,6 +91,7 @@ pub struct Client {
     /// Name, library name and version, user: set rarely, listed rarely.
     labels: Mutex<Labels>,
     killed: AtomicBool,
+    gone: AtomicBool,
     inbox: Arc<Inbox>,
     token: Token,
 }
@@ -132,13 +152,24 @@ impl Client {
         }
     }
 
+    /// The class whose `client-output-buffer-limit` holds for it.
+    pub fn class(&self) -> ClientClass {
+        if self.flags().contains(ClientFlags::PUBSUB) { ClientClass::Pubsub } else { ClientClass::Normal }
+    }
+
     /// Whether [`Client::kill`] was called.
     pub fn is_killed(&self) -> bool {
         self.killed.load(Ordering::Acquire)
     }
 
-    /// Sends bytes (whole messages) to the client from any thread. A client whose output would pass
-    /// `hard_limit` bytes (0: no limit) is killed instead, as `client-output-buffer-limit` says.
+    /// Whether the connection is closed, or is about to be because of [`Client::kill`].
+    pub fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Acquire) || self.is_killed()
+    }
+
+    /// Sends one whole message to the client from any thread, in RESP3; a push's mark is replaced where RESP2 is
+    /// spoken, which has arrays instead. A client whose output would pass `hard_limit` bytes (0: no limit) is killed
+    /// instead, as `client-output-buffer-limit` says.
     pub fn push(&self, bytes: &Arc<[u8]>, hard_limit: usize) {
         if self.is_killed() {
             return;
@@ -152,7 +183,7 @@ impl Client {
         }
     }
 
-    /// The thread's inbox and the connection's name in it, for parking on a shard.
+    /// The thread's inbox and the connection's name in it: who is to be woken.
     pub fn wake_target(&self) -> (&Arc<Inbox>, Token) {
         (&self.inbox, self.token)
     }
@@ -186,6 +217,8 @@ impl Clients {
             protocol: AtomicU8::new(2),
             queued: AtomicI64::new(-1),
             watched: AtomicUsize::new(0),
+            subscriptions: Default::default(),
+            redirect: AtomicU64::new(0),
             last_command: AtomicU16::new(u16::MAX),
             query_bytes: AtomicUsize::new(0),
             output_bytes: AtomicUsize::new(0),
@@ -193,6 +226,7 @@ impl Clients {
             net_bytes: [AtomicU64::new(0), AtomicU64::new(0)],
             labels: Mutex::default(),
             killed: AtomicBool::new(false),
+            gone: AtomicBool::new(false),
             inbox: origin.inbox,
             token: origin.token,
         });
@@ -202,6 +236,7 @@ impl Clients {
 
     /// Removes a closed connection.
     pub fn deregister(&self, client: &Client) {
+        client.gone.store(true, Ordering::Release);
         self.map().remove(&client.id);
     }
 

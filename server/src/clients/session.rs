@@ -3,7 +3,9 @@
 //! It belongs to whoever executes the connection's commands at the moment: the I/O thread in `inline`
 //! dispatch, or the worker that the run was handed to, together with which it travels and comes back.
 
+use super::pubsub::{PubSub, Subscriptions, TopicKind};
 use super::registry::{Client, ClientFlags};
+use super::tracking::{Tracking, TrackingState};
 use boxcar_resp::{Protocol, Span};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,6 +39,8 @@ pub struct Queued {
 pub struct Transaction {
     /// Commands in order.
     pub queue: Vec<Queued>,
+    /// All flags that one of the commands' rows has.
+    pub flags: u32,
     /// A command could not be queued: EXEC will refuse (`EXECABORT`).
     pub aborted: bool,
 }
@@ -101,6 +105,10 @@ pub struct Session {
     pub no_touch: bool,
     /// Receives the MONITOR feed.
     pub monitor: bool,
+    /// What it listens to; none when that is nothing.
+    pub subscriptions: Option<Box<Subscriptions>>,
+    /// Client-side caching, when it is on.
+    pub tracking: Option<Box<TrackingState>>,
 }
 
 impl Session {
@@ -120,6 +128,8 @@ impl Session {
             close_after_reply: false,
             no_touch: false,
             monitor: false,
+            subscriptions: None,
+            tracking: None,
         }
     }
 
@@ -145,6 +155,22 @@ impl Session {
         self.client.set_flags(ClientFlags::DIRTY, false);
     }
 
+    /// Ends all subscriptions without telling the client.
+    pub fn unsubscribe(&mut self, pubsub: &PubSub) {
+        if let Some(mut subscriptions) = self.subscriptions.take() {
+            for kind in TopicKind::ALL {
+                subscriptions.remove_all(pubsub, &self.client, kind, |_, _| {});
+            }
+        }
+    }
+
+    /// Turns client-side caching off.
+    pub fn stop_tracking(&mut self, tracking: &Tracking) {
+        if let Some(state) = self.tracking.take() {
+            state.stop(tracking);
+        }
+    }
+
     /// Leaves MULTI and forgets its queue and the watched keys.
     pub fn discard_transaction(&mut self) {
         self.transaction = None;
@@ -159,12 +185,19 @@ impl Session {
         self.client.db.store(db as u32, Ordering::Relaxed);
     }
 
+    /// Whether the connection has subscriptions and speaks RESP2, in which a message looks like a reply: only the
+    /// commands of [`Subscriptions`] and a few more are allowed.
+    pub fn only_listens(&self) -> bool {
+        self.subscriptions.is_some() && self.protocol == Protocol::Resp2
+    }
+
     /// Whether the next command needs no more than the common checks: no transaction, no suppressed replies,
     /// no restriction.
     pub fn is_plain(&self) -> bool {
         self.authenticated
             && !self.reserved
             && self.transaction.is_none()
+            && !self.only_listens()
             && self.reply_mode == ReplyMode::On
             && !self.close_after_reply
     }

@@ -4,6 +4,7 @@
 use super::args::Args;
 use super::context::Cx;
 use super::error::Error;
+use super::news;
 use super::row::Flags;
 use crate::config::{ClientClass, rows};
 use boxcar_sys::clock::{Ticks, wall_us};
@@ -21,6 +22,12 @@ pub fn call(cx: &mut Cx<'_, '_>, args: Args<'_>) {
         cx.reply.truncate(before);
         counters.failed.add(1);
         write_error(cx, &error);
+    }
+    if cx.session.tracking.is_some() {
+        news::remember_read(cx, args);
+    }
+    if cx.keys.news.is_attentive() {
+        news::send(cx);
     }
     if cx.server.monitors.any() {
         feed_monitors(cx, args);

@@ -35,6 +35,36 @@ bitflags::bitflags! {
     }
 }
 
+impl Default for EventClass {
+    fn default() -> Self {
+        Self::empty()
+    }
+}
+
+impl EventClass {
+    /// What a letter of `notify-keyspace-events` stands for; `A` is all but `m` and `n`.
+    pub fn of_letter(letter: char) -> Self {
+        match letter {
+            'g' => Self::GENERIC,
+            '$' => Self::STRING,
+            'l' => Self::LIST,
+            's' => Self::SET,
+            'h' => Self::HASH,
+            'z' => Self::SORTED_SET,
+            't' => Self::STREAM,
+            'x' => Self::EXPIRED,
+            'e' => Self::EVICTED,
+            'm' => Self::MISS,
+            'n' => Self::NEW,
+            'd' => Self::MODULE,
+            'K' => Self::TO_KEY,
+            'E' => Self::TO_EVENT,
+            'A' => Self::all() - Self::MISS - Self::NEW - Self::TO_KEY - Self::TO_EVENT,
+            _ => Self::empty(),
+        }
+    }
+}
+
 /// One event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyEvent {

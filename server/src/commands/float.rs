@@ -40,7 +40,8 @@ pub fn parse_double(text: &[u8]) -> Option<f64> {
         return Some(small);
     }
     let number = parse_prefix(text);
-    let whole = !text.is_empty() && number.len == text.len() && !text[0].is_ascii_whitespace() && text[0] != 0x0b;
+    let whole =
+        !text.is_empty() && number.len == text.len() && !text[0].is_ascii_whitespace() && text[0] != 0x0b;
     (whole && !number.out_of_range && !number.value.is_nan()).then_some(number.value)
 }
 
@@ -202,7 +203,8 @@ fn scale(bits: u64, power: i64) -> f64 {
         bits << -dropped
     } else {
         let dropped = dropped as u32;
-        let (kept, rest) = if dropped < 64 { (bits >> dropped, bits << (64 - dropped)) } else { (0, bits >> 1 | bits & 1) };
+        let (kept, rest) =
+            if dropped < 64 { (bits >> dropped, bits << (64 - dropped)) } else { (0, bits >> 1 | bits & 1) };
         let half = 1 << 63;
         kept + u64::from(rest > half || (rest == half && kept & 1 == 1))
     };

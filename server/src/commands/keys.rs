@@ -2,7 +2,8 @@
 //! lookups counted and changes reported to watchers.
 
 use super::access::AccessClock;
-use super::events::{EventClass, KeyEvent};
+use super::events::EventClass;
+use super::news::News;
 use super::watch::ShardExtension;
 use crate::observability::stats::ThreadStats;
 use boxcar_store::{Ahead, Db, Entry, Keyspace, Object, OwnedRecord, Place, Record, ShardGuard, Value};
@@ -43,10 +44,8 @@ pub struct Keys<'k> {
     pub no_touch: bool,
     /// How uses of keys are remembered.
     pub access: AccessClock,
-    /// The classes of events that somebody wants to know of.
-    pub wanted_events: EventClass,
-    /// What happened, in order, as far as it is wanted.
-    pub events: Vec<KeyEvent>,
+    /// What others are to be told.
+    pub news: News,
 }
 
 impl<'k> Keys<'k> {
@@ -63,8 +62,7 @@ impl<'k> Keys<'k> {
             next_planned: Cell::new(0),
             no_touch: false,
             access: AccessClock::default(),
-            wanted_events: EventClass::empty(),
-            events: Vec::new(),
+            news: News::default(),
         }
     }
 
@@ -166,21 +164,7 @@ impl<'k> Keys<'k> {
     /// When it is not locked: the row's key specs and the handler disagree.
     #[inline]
     pub fn shard(&mut self, shard: u32) -> &mut Shard<'k> {
-        let index = self.held_index(shard);
-        &mut self.held[index]
-    }
-
-    /// Where the locked shard with this number is.
-    #[inline]
-    fn held_index(&self, shard: u32) -> usize {
-        let index = match self.held.len() {
-            1 => 0,
-            len if len == self.keyspace.shards() => shard as usize,
-            _ => self.held.partition_point(|guard| guard.shard() < shard),
-        };
-        let found = self.held.get(index).map(Shard::shard);
-        assert!(found == Some(shard), "a handler touched a shard that is not locked");
-        index
+        held_shard(&mut self.held, self.keyspace.shards(), shard)
     }
 
     /// The selected database's part of a shard, and what the server keeps beside it.
@@ -200,13 +184,18 @@ impl<'k> Keys<'k> {
     /// [`Keys::entry`] of a key whose place is known.
     #[inline]
     pub fn entry_at<'s, 'key>(&'s mut self, place: Place, key: &'key [u8]) -> Entry<'s, 'key> {
-        let (now_ms, stats, selected) = (self.now_ms, self.stats, self.db);
-        let (db, ext) = self.parts(place.shard);
+        let Self { held, keyspace, now_ms, stats, db: selected, news, .. } = self;
+        let shard = held_shard(held, keyspace.shards(), place.shard);
+        let (db, ext) = shard.db_and_ext(*selected);
         match db.into_entry(place.hash, key) {
-            Entry::Occupied(entry) if is_due(entry.record(), now_ms) => {
+            Entry::Occupied(entry) if is_due(entry.record(), *now_ms) => {
                 stats.metrics.expired_keys.add(1);
-                ext.touched(selected, key);
+                news.expired(ext, *selected, key);
                 Entry::Vacant(entry.vacate(place.hash, key))
+            }
+            Entry::Vacant(entry) if news.is_attentive() => {
+                news.missing(*selected, key);
+                Entry::Vacant(entry)
             }
             entry => entry,
         }
@@ -237,9 +226,18 @@ impl<'k> Keys<'k> {
         Some(record)
     }
 
-    /// Looks a key up for questions about it (TTL, TYPE, OBJECT): counts hit or miss, leaves its access clock alone.
+    /// Looks a key up for questions about it (TTL, TYPE): counts hit or miss, leaves its access clock alone.
     #[inline]
     pub fn inspect(&mut self, key: &[u8]) -> Option<Record<'_>> {
+        if self.news.wants(EventClass::MISS) && !self.exists(key) {
+            self.event(EventClass::MISS, "keymiss", key);
+        }
+        self.inspect_quietly(key)
+    }
+
+    /// [`Keys::inspect`] without the event of a missing key (OBJECT).
+    #[inline]
+    pub fn inspect_quietly(&mut self, key: &[u8]) -> Option<Record<'_>> {
         let stats = self.stats;
         let record = self.peek(key);
         match record {
@@ -263,7 +261,7 @@ impl<'k> Keys<'k> {
     #[inline]
     pub fn view(&self, key: &[u8]) -> Option<Record<'_>> {
         let place = self.locate(key);
-        let guard = &self.held[self.held_index(place.shard)];
+        let guard = &self.held[index_of(&self.held, self.keyspace.shards(), place.shard)];
         guard.record(self.db, place.hash, key).filter(|&record| !is_due(record, self.now_ms))
     }
 
@@ -276,11 +274,14 @@ impl<'k> Keys<'k> {
     #[inline]
     pub fn set(&mut self, key: &[u8], value: Value<'_>, expire_at_ms: Option<i64>) {
         let place = self.locate(key);
-        let (clock, selected) = (self.replaced_key_clock(key), self.db);
-        let (mut db, ext) = self.parts(place.shard);
+        if self.news.is_attentive() {
+            // Others may want to know that it had expired, or was not there.
+            self.exists(key);
+        }
+        let clock = self.replaced_key_clock(key);
+        let (mut db, _) = self.parts(place.shard);
         db.set(place.hash, key, value, expire_at_ms, clock);
-        ext.touched(selected, key);
-        self.stats.metrics.changes.add(1);
+        self.changed_at(place, key);
     }
 
     /// Sets an object, replacing whatever was there together with its expiry, and reports the change.
@@ -330,16 +331,36 @@ impl<'k> Keys<'k> {
 
     #[inline]
     fn touched_at(&mut self, place: Place, key: &[u8]) {
-        let db = self.db;
-        self.shard(place.shard).ext().touched(db, key);
+        if self.shard(place.shard).ext().is_observed() | self.news.is_attentive() {
+            self.tell(place, key);
+        }
+    }
+
+    /// Tells whom it concerns that a key of the selected database has changed.
+    #[cold]
+    fn tell(&mut self, place: Place, key: &[u8]) {
+        let Self { held, keyspace, db, news, .. } = self;
+        let shard = held_shard(held, keyspace.shards(), place.shard);
+        news.changed(shard.ext(), *db, key);
+        if self.news.was_missing(self.db, key) && self.exists(key) {
+            self.event(EventClass::NEW, "new", key);
+        }
+    }
+
+    /// Forgets keys that clients have in their caches, of the held shards, until there are no more than `max` in all.
+    pub fn evict_tracked(&mut self, max: usize) {
+        let cause = self.news.came_across();
+        for shard in &mut self.held {
+            self.news.mailed_self |= shard.ext().tracked.evict(max, cause);
+        }
     }
 
     /// Says what happened to a key of the selected database, where and as Redis does
     /// (<https://redis.io/docs/latest/develop/use/keyspace-notifications/>).
     #[inline]
     pub fn event(&mut self, class: EventClass, name: &'static str, key: &[u8]) {
-        if self.wanted_events.contains(class) {
-            self.events.push(KeyEvent { class, name, db: self.db, key: key.into() });
+        if self.news.wants(class) {
+            self.news.event(class, name, self.db, key);
         }
     }
 
@@ -375,6 +396,26 @@ impl<'k> Keys<'k> {
             },
         }
     }
+}
+
+/// The locked shard with this number.
+#[inline]
+fn held_shard<'s, 'k>(held: &'s mut Guards<'k>, shards: usize, shard: u32) -> &'s mut Shard<'k> {
+    let index = index_of(held, shards, shard);
+    &mut held[index]
+}
+
+/// Where the locked shard with this number is.
+#[inline]
+fn index_of(held: &Guards<'_>, shards: usize, shard: u32) -> usize {
+    let index = match held.len() {
+        1 => 0,
+        len if len == shards => shard as usize,
+        _ => held.partition_point(|guard| guard.shard() < shard),
+    };
+    let found = held.get(index).map(Shard::shard);
+    assert!(found == Some(shard), "a handler touched a shard that is not locked");
+    index
 }
 
 /// Renews a record's access clock; mostly it is up to date, and then its cache line stays clean.

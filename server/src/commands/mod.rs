@@ -13,6 +13,7 @@ pub mod events;
 pub mod float;
 pub mod help;
 pub mod keys;
+pub mod news;
 pub mod reclaim;
 pub mod row;
 pub mod sampling;
@@ -30,6 +31,7 @@ pub mod generic;
 pub mod geo;
 pub mod hash;
 pub mod hyperloglog;
+pub mod pubsub;
 pub mod server;
 pub mod set;
 pub mod sorted_set;
@@ -57,6 +59,7 @@ pub const FAMILIES: &[&[&[Command]]] = &[
     connection::COMMANDS,
     server::COMMANDS,
     &[transaction::COMMANDS],
+    pubsub::COMMANDS,
 ];
 
 /// INFO's sections that this room knows, in Redis's order.

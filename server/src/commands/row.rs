@@ -50,6 +50,15 @@ bitflags::bitflags! {
         const NOT_QUEUED = 1 << 20;
         /// Of use to the server itself and its tests only (`syscmd` in `COMMAND DOCS`).
         const SYSTEM = 1 << 21;
+        /// Only the connection's own I/O thread may execute it: the order of its reply to messages from other
+        /// connections matters, or it changes what becomes of those.
+        const HOME = 1 << 24;
+        /// Answers with pushes, which CLIENT REPLY does not suppress.
+        const PUSHES = 1 << 25;
+        /// Sends messages to other connections, and waits while their threads have too many waiting already.
+        const PUBLISHES = 1 << 26;
+        /// Allowed while a connection that speaks RESP2 has subscriptions.
+        const WHILE_LISTENING = 1 << 27;
     }
 }
 
@@ -147,6 +156,8 @@ pub enum Group {
     Server,
     /// MULTI and its kin.
     Transactions,
+    /// Publish/subscribe.
+    PubSub,
 }
 
 impl Group {
@@ -164,6 +175,7 @@ impl Group {
             Self::Connection => "connection",
             Self::Server => "server",
             Self::Transactions => "transactions",
+            Self::PubSub => "pubsub",
         }
     }
 }
@@ -190,6 +202,8 @@ bitflags::bitflags! {
         const DELETE = 1 << 7;
         /// The spec may not fit every call: the flags depend on arguments.
         const VARIABLE = 1 << 8;
+        /// Not a key of the keyspace, but located in a cluster like one (a shard channel).
+        const NOT_KEY = 1 << 9;
     }
 }
 
@@ -204,6 +218,7 @@ impl KeyFlags {
         (Self::UPDATE, "update"),
         (Self::INSERT, "insert"),
         (Self::DELETE, "delete"),
+        (Self::NOT_KEY, "not_key"),
         (Self::VARIABLE, "variable_flags"),
     ];
 }

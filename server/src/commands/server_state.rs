@@ -1,19 +1,24 @@
 //! What all threads share: tables, registers, counters, and the handles that higher rooms fill in at start.
 
+use super::events::EventClass;
 use super::keys::ServerKeyspace;
 use super::reclaim::Reclaimer;
 use super::server::allocator;
 use super::table::Table;
+use super::watch::ShardExtension;
 use crate::acl::Access;
 use crate::clients::monitors::Monitors;
 use crate::clients::pause::Pause;
-use crate::clients::{Clients, Inbox, Mail};
+use crate::clients::pubsub::PubSub;
+use crate::clients::tracking::{Cause, Tracking};
+use crate::clients::{Clients, Inboxes, Mail};
 use crate::config::{ClientClass, Config, OutputLimit, rows};
 use crate::observability::latency::LatencyMonitor;
 use crate::observability::slowlog::SlowLog;
 use crate::observability::stats::Stats;
+use boxcar_store::KeyspaceOptions;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 
 /// A section of INFO: a row in the room that knows the figures, collected by `boot`.
@@ -96,8 +101,14 @@ pub struct Server {
     pub memory_peak: AtomicU64,
     /// [`ActiveDispatch`] in effect.
     dispatch: AtomicU8,
-    /// The inboxes of all I/O threads, filled in when they start.
-    inboxes: Mutex<Vec<Arc<Inbox>>>,
+    /// The inboxes of all I/O threads.
+    pub inboxes: Arc<Inboxes>,
+    /// Who listens to what.
+    pub pubsub: PubSub,
+    /// Who keeps keys in a cache.
+    pub tracking: Arc<Tracking>,
+    /// [`EventClass`]es of `notify-keyspace-events`.
+    notified: AtomicU16,
 }
 
 /// Facts about this process that never change.
@@ -114,14 +125,18 @@ pub struct Identity {
 }
 
 impl Server {
-    /// The shared state; `boot` fills the rest in.
+    /// The shared state for so many I/O threads; `boot` fills the rest in.
     pub fn new(
         config: Arc<Config>,
-        keyspace: ServerKeyspace,
+        keyspace: KeyspaceOptions,
         table: Table,
         identity: Identity,
         info: impl Into<Vec<InfoSection>>,
+        io_threads: usize,
     ) -> Self {
+        let tracking = Arc::new(Tracking::default());
+        let keyspace = ServerKeyspace::new(keyspace, |_| ShardExtension::new(Arc::clone(&tracking)));
+        let inboxes = Arc::new(Inboxes::new(io_threads));
         let stats = Stats::new(table.entries().len());
         let memory_at_start = allocator::allocated();
         let last_save = AtomicI64::new(identity.started_ms / 1000);
@@ -147,7 +162,10 @@ impl Server {
             memory_at_start,
             memory_peak: AtomicU64::new(memory_at_start),
             dispatch: AtomicU8::new(ActiveDispatch::Inline as u8),
-            inboxes: Mutex::default(),
+            pubsub: PubSub::new(Arc::clone(&inboxes)),
+            tracking,
+            notified: AtomicU16::new(0),
+            inboxes,
         }
     }
 
@@ -173,25 +191,57 @@ impl Server {
         self.over_memory.store(over, Ordering::Relaxed);
     }
 
+    /// The classes of `notify-keyspace-events`, [`EventClass::TO_KEY`] and [`EventClass::TO_EVENT`] among them.
+    #[inline]
+    pub fn notified(&self) -> EventClass {
+        EventClass::from_bits_retain(self.notified.load(Ordering::Relaxed))
+    }
+
+    /// Follows `notify-keyspace-events`.
+    pub fn notify_as_configured(&self) {
+        let letters = self.config.list(rows::NOTIFY_KEYSPACE_EVENTS);
+        let classes = letters.iter().flat_map(|word| word.chars()).map(EventClass::of_letter);
+        self.notified
+            .store(classes.fold(EventClass::empty(), |all, class| all | class).bits(), Ordering::Relaxed);
+    }
+
+    /// `tracking-table-max-keys`.
+    pub fn tracked_keys_max(&self) -> usize {
+        match self.config.int(rows::TRACKING_TABLE_MAX_KEYS) {
+            0 => usize::MAX,
+            max => max as usize,
+        }
+    }
+
+    /// Forgets keys that clients have in their caches until there are no more than allowed; held shards are passed
+    /// over.
+    pub fn trim_tracking(&self) {
+        let max = self.tracked_keys_max();
+        for shard in 0..self.keyspace.shards() as u32 {
+            if self.tracking.keys() <= max {
+                return;
+            }
+            if let Some(mut shard) = self.keyspace.try_lock(shard) {
+                shard.ext().tracked.evict(max, Cause::NOBODY);
+            }
+        }
+    }
+
+    /// Whether any command may have something to tell to other connections.
+    pub fn has_listeners(&self) -> bool {
+        self.monitors.any() || self.tracking.is_on() || !self.notified().is_empty()
+    }
+
     /// Switches the dispatch; I/O threads follow with their next turn.
     pub fn set_dispatch(&self, dispatch: ActiveDispatch) {
         self.dispatch.store(dispatch as u8, Ordering::Relaxed);
     }
 
-    /// Adds an I/O thread's inbox.
-    pub fn add_inbox(&self, inbox: &Arc<Inbox>) {
-        self.inboxes().push(Arc::clone(inbox));
-    }
-
     /// Makes every I/O thread look at its state (a pause ended, a limit changed, shutdown).
     pub fn notify_all(&self) {
-        for inbox in self.inboxes().iter() {
+        for inbox in self.inboxes.iter() {
             inbox.post(Mail::Look);
         }
-    }
-
-    fn inboxes(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Inbox>>> {
-        self.inboxes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// `client-output-buffer-limit` of a class of clients.

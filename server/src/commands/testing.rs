@@ -15,7 +15,7 @@ use crate::clients::{ClientFlags, Inbox, Session};
 use crate::config::Config;
 use crate::observability::stats::ThreadStats;
 use boxcar_resp::{Protocol, Reply, Span, skip_reply};
-use boxcar_store::{Keyspace, KeyspaceOptions};
+use boxcar_store::KeyspaceOptions;
 use boxcar_sys::clock::Ticks;
 use boxcar_sys::{Backend, Driver, DriverOptions, Token};
 use std::collections::BTreeSet;
@@ -37,7 +37,8 @@ pub struct Fixture {
     /// The clock, in unix milliseconds.
     pub now_ms: i64,
     stats: Arc<ThreadStats>,
-    inbox: Arc<Inbox>,
+    /// Messages for its clients.
+    pub inbox: Arc<Inbox>,
 }
 
 impl Fixture {
@@ -58,7 +59,6 @@ impl Fixture {
 
     fn build(shards: usize, config: Config) -> Self {
         let options = KeyspaceOptions { shards, databases: 16, seed: 7, ..KeyspaceOptions::default() };
-        let keyspace = Keyspace::new(options, |_| super::watch::ShardExtension::default());
         let identity = Identity {
             run_id: "0123456789abcdef0123456789abcdef01234567".to_owned(),
             started_ms: START_MS,
@@ -66,11 +66,11 @@ impl Fixture {
             config_file: None,
         };
         let table = Table::new(&[]).expect("the register is sound");
-        let server = Server::new(Arc::new(config), keyspace, table, identity, super::INFO_SECTIONS);
+        let server = Server::new(Arc::new(config), options, table, identity, super::INFO_SECTIONS, 1);
+        server.notify_as_configured();
         let stats = server.stats.register("test");
         let driver = Driver::open(Backend::Epoll, &DriverOptions::default()).expect("epoll is always there");
-        let inbox = Arc::new(Inbox::new(driver.doorbell()));
-        server.add_inbox(&inbox);
+        let inbox = server.inboxes.open(0, driver.doorbell());
         let session = new_session(&server, &inbox);
         Self { server: Arc::new(server), session, now_ms: START_MS, stats, inbox }
     }
@@ -176,6 +176,7 @@ fn execute(
     };
     keys.db = session.db;
     keys.no_touch = session.no_touch;
+    keys.news.attend(server, session.client.id);
     for shard in shards_of(server, entry, args) {
         keys.hold(server.keyspace.lock(shard));
     }

@@ -1,6 +1,7 @@
-//! What the server keeps in every shard beside the keys: who watches which of them.
+//! What the server keeps in every shard beside the keys: who watches which of them, and who has read which.
 
 use crate::clients::session::WatchFlag;
+use crate::clients::tracking::{Cause, Table, Tracking};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -8,13 +9,20 @@ use std::sync::Arc;
 type Watchers = Vec<(usize, Arc<WatchFlag>)>;
 
 /// The server's part of a shard, under the shard's lock.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct ShardExtension {
     /// Watched keys.
     watched: HashMap<Box<[u8]>, Watchers>,
+    /// Keys in clients' caches.
+    pub tracked: Table,
 }
 
 impl ShardExtension {
+    /// Without anything yet; what is remembered for client-side caching counts for `tracking`.
+    pub fn new(tracking: Arc<Tracking>) -> Self {
+        Self { watched: HashMap::new(), tracked: Table::new(tracking) }
+    }
+
     /// Sets `flag` when this key changes from now on.
     pub fn watch(&mut self, db: usize, key: &[u8], flag: &Arc<WatchFlag>) {
         let watchers = self.watched.entry(key.into()).or_default();
@@ -22,12 +30,10 @@ impl ShardExtension {
         watchers.push((db, Arc::clone(flag)));
     }
 
-    /// A key was changed: its watchers' transactions will fail.
+    /// Whether changes of some key concern anybody.
     #[inline]
-    pub fn touched(&mut self, db: usize, key: &[u8]) {
-        if !self.watched.is_empty() {
-            self.notify(db, key);
-        }
+    pub fn is_observed(&self) -> bool {
+        !self.watched.is_empty() | !self.tracked.is_empty()
     }
 
     /// Whether anyone watches anything here.
@@ -35,8 +41,16 @@ impl ShardExtension {
         !self.watched.is_empty()
     }
 
+    /// A key was changed: its watchers' transactions will fail, and those who have it in their caches are told. True
+    /// when a message went to the client that executes.
     #[cold]
-    fn notify(&mut self, db: usize, key: &[u8]) {
+    pub fn touched(&mut self, db: usize, key: &[u8], cause: Cause) -> bool {
+        self.fail_watchers(db, key);
+        self.tracked.invalidate(key, cause)
+    }
+
+    /// A key was changed, in a way that the caches are told of elsewhere: its watchers' transactions will fail.
+    pub fn fail_watchers(&mut self, db: usize, key: &[u8]) {
         let Some(watchers) = self.watched.get_mut(key) else { return };
         for (_, flag) in watchers.iter().filter(|watcher| watcher.0 == db) {
             flag.mark_dirty();
@@ -48,7 +62,7 @@ impl ShardExtension {
     }
 
     /// Calls `visit` with every watched key of a database: whoever empties or swaps databases decides which
-    /// of them have changed and calls [`Self::touched`] for those.
+    /// of them have changed and calls [`Self::fail_watchers`] for those.
     pub fn watched_keys(&self, db: usize) -> Vec<Box<[u8]>> {
         let here = self.watched.iter().filter(|(_, watchers)| watchers.iter().any(|watcher| watcher.0 == db));
         here.map(|(key, _)| key.clone()).collect()

@@ -57,9 +57,13 @@ impl State {
 
     /// Removes the entry of a connection that is completely over.
     pub fn remove(&mut self, index: usize) {
-        let connection = self.connections.remove(index);
-        if connection.session.as_ref().is_some_and(|session| session.monitor) {
-            self.server.monitors.remove(&connection.client);
+        let mut connection = self.connections.remove(index);
+        if let Some(session) = &mut connection.session {
+            session.unsubscribe(&self.server.pubsub);
+            session.stop_tracking(&self.server.tracking);
+            if session.monitor {
+                self.server.monitors.remove(&connection.client);
+            }
         }
         self.server.clients.deregister(&connection.client);
         self.server.clients.leave();
@@ -74,7 +78,10 @@ impl State {
             self.check_output(index, now_ms);
             let connection = &self.connections[index];
             let idle_ms = now_ms - connection.client.active_ms.load(Relaxed);
-            let exempt = connection.session.as_ref().is_none_or(|session| session.monitor);
+            let exempt = connection
+                .session
+                .as_ref()
+                .is_none_or(|session| session.monitor || session.subscriptions.is_some());
             if idle_limit_ms > 0 && idle_ms > idle_limit_ms && !exempt {
                 tracing::debug!("Closing idle client");
                 self.kill.push(connection.token);

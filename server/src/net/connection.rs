@@ -3,6 +3,7 @@
 use crate::clients::{Client, Session};
 use boxcar_resp::{Parser, Protocol, Reply};
 use boxcar_sys::Token;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// Input that may wait for execution before the thread stops reading from the socket. A connection whose
@@ -11,6 +12,9 @@ use std::sync::Arc;
 pub const READ_AHEAD_MAX: usize = 256 * 1024;
 /// Buffers up to this size are kept for reuse; larger ones are given back as soon as they are empty.
 pub const KEPT_BYTES: usize = 64 * 1024;
+
+/// A connection's list of messages keeps room for so many.
+const KEPT_PUSHES: usize = 64;
 
 /// What keeps a connection's commands from being executed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -39,10 +43,20 @@ pub struct Connection {
     pub input: Vec<u8>,
     /// Replies not yet handed to the driver.
     pub out: Reply,
+    /// Messages that answer no command, to be sent after `out`; shared with the other connections they go to, so that
+    /// those who do not read cost little more than the list. They wait here while the session is away, since the
+    /// replies that come back with it are older.
+    pub pushes: VecDeque<Arc<[u8]>>,
+    /// Bytes of the first of `pushes` that are in `out` already.
+    pub pushes_begun: usize,
+    /// Bytes of `pushes` that are not.
+    pub pushes_len: usize,
     /// Bytes of the send in flight; 0 when there is none.
     pub sending: usize,
     /// Why nothing is executed at present.
     pub held: Held,
+    /// The next command is to be executed by this thread, whatever the dispatch.
+    pub at_home: bool,
     /// A wake-up came while the session was away.
     pub woken: bool,
     /// The driver was told to stop reading.
@@ -71,6 +85,10 @@ impl Connection {
             parser: Parser::new(),
             input: Vec::new(),
             out: Reply::new(Protocol::Resp2),
+            pushes: VecDeque::new(),
+            pushes_begun: 0,
+            pushes_len: 0,
+            at_home: false,
             sending: 0,
             held: Held::default(),
             woken: false,
@@ -91,7 +109,44 @@ impl Connection {
 
     /// Bytes of replies that the peer has not taken.
     pub fn output_bytes(&self) -> usize {
-        self.out.len() + self.sending
+        self.out.len() + self.sending + self.pushes_len
+    }
+
+    /// Whether messages may be added to its output.
+    pub fn takes_pushes(&self) -> bool {
+        !self.closing && !self.closed
+    }
+
+    /// Adds a message behind everything there is to be sent.
+    pub fn push(&mut self, bytes: &Arc<[u8]>) {
+        self.pushes_len += bytes.len();
+        self.pushes.push_back(Arc::clone(bytes));
+    }
+
+    /// Moves messages into `out`, until it has `limit` bytes; none while the session is away.
+    pub fn take_pushes(&mut self, limit: usize) {
+        let Some(session) = &self.session else { return };
+        while let Some(bytes) = self.pushes.front()
+            && self.out.len() < limit
+        {
+            let begun = self.pushes_begun;
+            let end = bytes.len().min(begun.saturating_add(limit - self.out.len()));
+            let first = self.out.len();
+            self.out.raw(&bytes[begun..end]);
+            if begun == 0 && bytes[0] == b'>' && session.protocol == Protocol::Resp2 {
+                self.out.buffer_mut()[first] = b'*';
+            }
+            self.pushes_len -= end - begun;
+            if end == bytes.len() {
+                self.pushes.pop_front();
+                self.pushes_begun = 0;
+            } else {
+                self.pushes_begun = end;
+            }
+        }
+        if self.pushes.is_empty() {
+            self.pushes.shrink_to(KEPT_PUSHES);
+        }
     }
 
     /// Puts bytes back in front of the input: commands that were parsed but not executed.

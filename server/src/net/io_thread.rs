@@ -3,11 +3,12 @@
 use super::connection::Connection;
 use super::listeners::Listener;
 use crate::clients::inbox::{self, Inbox, Mail};
+use crate::clients::pubsub::Local;
 use crate::commands::Server;
 use crate::config::rows;
 use crate::observability::stats::ThreadStats;
 use crate::shard::batch::{Batch, ReturnRing};
-use crate::shard::executor::Executor;
+use crate::shard::executor::{Executor, Where};
 use crate::shard::worker::Workers;
 use boxcar_resp::Commands;
 use boxcar_sys::affinity::{self, CpuList};
@@ -47,8 +48,8 @@ pub struct Spec {
     pub stopping: Arc<AtomicBool>,
 }
 
-/// What a thread reports: its inbox and what its driver can do, or why it has none.
-pub type Opened = Result<(Arc<Inbox>, Vec<Feature>), DriverError>;
+/// What a thread reports: what its driver can do, or why it has none.
+pub type Opened = Result<Vec<Feature>, DriverError>;
 
 /// An I/O thread.
 pub struct IoThread {
@@ -65,6 +66,8 @@ pub(super) struct State {
     pub executor: Executor,
     pub stats: Arc<ThreadStats>,
     pub inbox: Arc<Inbox>,
+    /// Which of the connections listen to what.
+    pub subscribers: Arc<Local>,
     pub connections: Slab<Connection>,
     pub generation: u32,
     pub listeners: Vec<Listener>,
@@ -115,9 +118,8 @@ impl IoThread {
                 return;
             }
         };
-        let inbox = Arc::new(Inbox::new(driver.doorbell()));
-        let features = driver.features().to_vec();
-        if opened.send(Ok((Arc::clone(&inbox), features))).is_ok() {
+        let inbox = spec.server.inboxes.open(spec.index, driver.doorbell());
+        if opened.send(Ok(driver.features().to_vec())).is_ok() {
             IoThread::new(spec, driver, inbox).serve();
         }
     }
@@ -132,7 +134,8 @@ impl IoThread {
         }
         inbox::defer_rings();
         let state = State {
-            executor: Executor::new(Arc::clone(&spec.server), Arc::clone(&stats)),
+            executor: Executor::new(Arc::clone(&spec.server), Arc::clone(&stats), Where::Home),
+            subscribers: Arc::clone(spec.server.pubsub.local(spec.index)),
             server: spec.server,
             stats,
             inbox,
@@ -179,6 +182,8 @@ impl IoThread {
         self.state.read_mail();
         self.accept();
         self.state.take_returns();
+        // What is executed next must not overtake what was posted while its session was away.
+        self.state.read_mail();
         self.state.run_ready();
         self.state.dispatch_open();
         self.carry_out();
@@ -247,16 +252,20 @@ impl State {
         !self.ready.is_empty() || !self.dirty.is_empty() || !self.kill.is_empty()
     }
 
-    fn read_mail(&mut self) {
-        while let Some(mail) = self.inbox.take() {
+    /// Takes the messages that are there now; those that come meanwhile wait for the next turn.
+    pub fn read_mail(&mut self) {
+        for _ in 0..self.inbox.len() {
+            let Some(mail) = self.inbox.take() else { break };
             self.rang = true;
             match mail {
                 Mail::Wake(token) => self.wake(token),
                 Mail::Kill(token) => self.kill.push(token),
-                Mail::Push(token, bytes) => self.push(token, &bytes),
+                Mail::Push(token, bytes) => self.take_push(token, &bytes),
+                Mail::Publish(message, _) => self.deliver(&message),
                 Mail::Look => self.unpause(wall_ms()),
             }
         }
+        self.inbox.relieve();
     }
 
     /// A shard that the connection was parked on is free.

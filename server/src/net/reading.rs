@@ -2,6 +2,7 @@
 
 use super::connection::{Connection, KEPT_BYTES};
 use super::io_thread::State;
+use crate::clients::ClientFlags;
 use crate::commands::server_state::ActiveDispatch;
 use crate::config::rows;
 use crate::shard::executor::Stop;
@@ -176,7 +177,9 @@ impl State {
 
     /// Executes the parsed commands, here or on a worker; returns how many of the `consumed` bytes are done with.
     fn execute(&mut self, index: usize, input: &[u8], consumed: usize) -> usize {
-        if self.server.dispatch() == ActiveDispatch::Rings {
+        self.keep_order(index);
+        let at_home = std::mem::take(&mut self.connections[index].at_home);
+        if self.server.dispatch() == ActiveDispatch::Rings && !at_home {
             return if self.dispatch(index, &input[..consumed]) { consumed } else { 0 };
         }
         let limit = self.server.output_bound();
@@ -184,15 +187,15 @@ impl State {
         let session = connection.session.as_mut().expect("only a connection with its session executes");
         let stop = self.executor.execute(session, input, &self.commands, &mut connection.out, limit);
         self.mark_dirty(index);
-        let unexecuted = |command: usize| self.commands.command(command).start as usize;
-        let done = match stop {
-            Stop::Finished | Stop::Closing => consumed,
-            Stop::Parked { command } | Stop::Paused { command } | Stop::OutputFull { command } => {
-                unexecuted(command)
-            }
+        let done = match stop.unexecuted() {
+            None => consumed,
+            Some(command) => self.commands.command(command).start as usize,
         };
         if done < consumed {
             self.connections[index].parser = Parser::new();
+        }
+        if matches!(stop, Stop::Mail { .. }) {
+            self.ready.push_back(self.connections[index].token);
         }
         self.hold(index, stop);
         done
@@ -216,7 +219,17 @@ impl State {
                 self.paused.push(connection.token);
             }
             Stop::OutputFull { .. } => connection.held.output_full = true,
+            Stop::Home { .. } => connection.at_home = true,
+            Stop::Mail { .. } => {}
         }
+    }
+
+    /// Sees to it that what was sent to a connection before its next command is executed also comes before the reply.
+    fn keep_order(&mut self, index: usize) {
+        if self.connections[index].client.flags().intersects(ClientFlags::LISTENS) {
+            self.read_mail();
+        }
+        self.connections[index].take_pushes(usize::MAX);
     }
 
     /// Executes an inline command that had to be unescaped, in its multibulk form. False when it was not executed

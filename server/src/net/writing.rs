@@ -2,20 +2,22 @@
 
 use super::connection::KEPT_BYTES;
 use super::io_thread::{IoThread, State};
-use crate::config::ClientClass;
+use crate::clients::pubsub::Message;
 use boxcar_sys::{Sent, Token};
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Empty send buffers a thread keeps: as many as a turn can have in flight at most times.
 const BUFFERS_MAX: usize = 1024;
+/// Messages are copied into one send until it has so many bytes.
+const PUSHED_AT_ONCE: usize = KEPT_BYTES;
 
 impl IoThread {
     /// Sends what the turn has produced and closes what has come to its end.
     pub(super) fn flush(&mut self) {
         let (driver, state) = self.parts();
         let mut dirty = std::mem::take(&mut state.dirty);
-        let hard = state.server.output_limit(ClientClass::Normal).hard;
         let mut ended = Vec::new();
         for index in dirty.drain(..) {
             let Some(connection) = state.connections.get_mut(index) else { continue };
@@ -23,10 +25,14 @@ impl IoThread {
             if connection.closed {
                 continue;
             }
+            let hard = state.server.output_limit(connection.client.class()).hard;
             if hard != 0 && connection.output_bytes() as u64 > hard {
                 // As Redis: what is too much is not sent either.
                 state.over_output_limit(index);
                 continue;
+            }
+            if connection.sending == 0 {
+                connection.take_pushes(PUSHED_AT_ONCE);
             }
             if connection.sending == 0 && !connection.out.is_empty() {
                 let empty = state.buffers.pop().unwrap_or_default();
@@ -40,8 +46,10 @@ impl IoThread {
                 let token = connection.token;
                 match driver.send(token, buffer) {
                     Sent::Pending => {
-                        state.awaits_send |=
-                            connection.closing || connection.read_closed || connection.held.output_full;
+                        state.awaits_send |= connection.closing
+                            || connection.read_closed
+                            || connection.held.output_full
+                            || !connection.pushes.is_empty();
                     }
                     Sent::Done(buffer) => state.reply_sent(token, buffer, Ok(())),
                     Sent::Failed(buffer, error) => state.reply_sent(token, buffer, Err(error)),
@@ -80,7 +88,10 @@ impl State {
             return;
         }
         let resumes = std::mem::take(&mut connection.held.output_full);
-        let more = !connection.out.is_empty() || connection.closing || connection.read_closed;
+        let more = !connection.out.is_empty()
+            || !connection.pushes.is_empty()
+            || connection.closing
+            || connection.read_closed;
         if resumes {
             self.ready.push_back(token);
         }
@@ -99,14 +110,31 @@ impl State {
             && (connection.closing || (connection.read_closed && answered()))
     }
 
-    /// Appends a message from another thread to the output.
-    pub fn push(&mut self, token: Token, bytes: &[u8]) {
-        let hard = self.server.output_limit(ClientClass::Normal).hard as usize;
-        let Some(connection) = self.connection(token) else { return };
-        connection.client.pushed_bytes.fetch_sub(bytes.len(), Relaxed);
-        connection.out.raw(bytes);
-        let waiting = connection.output_bytes();
+    /// Takes a message that another thread has for one connection.
+    pub fn take_push(&mut self, token: Token, bytes: &Arc<[u8]>) {
+        if let Some(connection) = self.connection(token) {
+            connection.client.pushed_bytes.fetch_sub(bytes.len(), Relaxed);
+            self.push(token, bytes);
+        }
+    }
+
+    /// Takes a published message for those connections that listen.
+    pub fn deliver(&mut self, message: &Message) {
+        let subscribers = Arc::clone(&self.subscribers);
+        for (topic, bytes) in message.copies() {
+            subscribers.visit(topic, |token| self.push(token, bytes));
+        }
+    }
+
+    /// Appends a message to a connection's output, or closes the connection when it has too much already.
+    fn push(&mut self, token: Token, bytes: &Arc<[u8]>) {
+        let Some(connection) = self.connection(token).filter(|connection| connection.takes_pushes()) else {
+            return;
+        };
+        connection.push(bytes);
+        let (waiting, class) = (connection.output_bytes(), connection.client.class());
         connection.client.output_bytes.store(waiting, Relaxed);
+        let hard = self.server.output_limit(class).hard as usize;
         if hard != 0 && waiting > hard {
             self.over_output_limit(token.index());
         } else {
@@ -116,8 +144,8 @@ impl State {
 
     /// Looks at the output limits of a connection; called where output has grown and now and then.
     pub fn check_output(&mut self, index: usize, now_ms: i64) {
-        let limit = self.server.output_limit(ClientClass::Normal);
         let connection = &mut self.connections[index];
+        let limit = self.server.output_limit(connection.client.class());
         let waiting = connection.output_bytes();
         connection.client.output_bytes.store(waiting, Relaxed);
         let above = |bound: u64| bound != 0 && waiting as u64 > bound;
@@ -134,7 +162,8 @@ impl State {
     }
 
     pub fn over_output_limit(&mut self, index: usize) {
-        let connection = &self.connections[index];
+        let connection = &mut self.connections[index];
+        connection.closing = true;
         tracing::warn!(
             "Client id={} addr={} scheduled to be closed ASAP for overcoming of output buffer limits.",
             connection.client.id,

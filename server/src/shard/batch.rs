@@ -38,11 +38,9 @@ impl Run {
 
     /// The bytes of the commands that were not executed.
     pub fn rest(&self) -> &[u8] {
-        match self.stop {
-            Stop::Finished | Stop::Closing => &[],
-            Stop::Parked { command } | Stop::Paused { command } | Stop::OutputFull { command } => {
-                &self.input[self.commands.command(command).start as usize..]
-            }
+        match self.stop.unexecuted() {
+            None => &[],
+            Some(command) => &self.input[self.commands.command(command).start as usize..],
         }
     }
 }

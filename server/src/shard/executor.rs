@@ -29,7 +29,8 @@ pub enum Stop {
     /// Everything is executed.
     #[default]
     Finished,
-    /// A shard is held by another thread; the connection will be woken when it is released.
+    /// A shard is held by another thread, or messages have no room in an inbox; the connection will be woken when that
+    /// is over.
     Parked {
         /// First command not executed.
         command: usize,
@@ -44,14 +45,48 @@ pub enum Stop {
         /// First command not executed.
         command: usize,
     },
+    /// Only the connection's own I/O thread may execute this command.
+    Home {
+        /// First command not executed.
+        command: usize,
+    },
+    /// The last command sent a message to the connection itself, which comes before what follows.
+    Mail {
+        /// First command not executed.
+        command: usize,
+    },
     /// The connection ends after these replies; what follows is not executed.
     Closing,
+}
+
+impl Stop {
+    /// The first command that was not executed and has to be later.
+    pub fn unexecuted(self) -> Option<usize> {
+        match self {
+            Self::Finished | Self::Closing => None,
+            Self::Parked { command }
+            | Self::Paused { command }
+            | Self::OutputFull { command }
+            | Self::Home { command }
+            | Self::Mail { command } => Some(command),
+        }
+    }
+}
+
+/// Where an executor's thread stands to the connections whose commands it executes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Where {
+    /// It is their own I/O thread.
+    Home,
+    /// It is a worker.
+    Away,
 }
 
 /// One thread's executor.
 pub struct Executor {
     server: Arc<Server>,
     stats: Arc<ThreadStats>,
+    place: Where,
 }
 
 /// A command after the first stage.
@@ -66,8 +101,8 @@ const UNSTAGED: Staged<'static> = Staged { entry: None, place: Place { hash: 0, 
 
 impl Executor {
     /// The executor of a thread that counts in `stats`.
-    pub fn new(server: Arc<Server>, stats: Arc<ThreadStats>) -> Self {
-        Self { server, stats }
+    pub fn new(server: Arc<Server>, stats: Arc<ThreadStats>, place: Where) -> Self {
+        Self { server, stats, place }
     }
 
     /// The shared state.
@@ -93,7 +128,10 @@ impl Executor {
         let server: &Server = &self.server;
         let mut keys = Keys::new(&server.keyspace, &self.stats, wall_ms());
         keys.access = AccessClock::of(&server.config);
-        let mut batch = Run { server, stats: &self.stats, input, commands, tick: Ticks::now(), last: None };
+        keys.news.attend(server, session.client.id);
+        let place = self.place;
+        let mut batch =
+            Run { server, stats: &self.stats, place, input, commands, tick: Ticks::now(), last: None };
         session.client.active_ms.store(keys.now_ms, Relaxed);
         reply.set_protocol(session.protocol);
         let mut stop = Stop::Finished;
@@ -121,6 +159,7 @@ impl Executor {
 struct Run<'k, 'b> {
     server: &'k Server,
     stats: &'k ThreadStats,
+    place: Where,
     input: &'b [u8],
     commands: &'b Commands,
     tick: Ticks,
@@ -152,8 +191,14 @@ impl<'k> Run<'k, '_> {
             if stop != Stop::Finished {
                 return stop;
             }
-            if reply.len() > output_limit && command + 1 < self.commands.len() {
-                return Stop::OutputFull { command: command + 1 };
+            let next = command + 1;
+            if next < self.commands.len() {
+                if reply.len() > output_limit {
+                    return Stop::OutputFull { command: next };
+                }
+                if std::mem::take(&mut keys.news.mailed_self) {
+                    return Stop::Mail { command: next };
+                }
             }
         }
         Stop::Finished
@@ -184,6 +229,7 @@ impl<'k> Run<'k, '_> {
     fn is_plain(&self, session: &Session, keys: &Keys<'_>) -> bool {
         session.is_plain()
             && !self.server.is_over_memory()
+            && !self.server.inboxes.any_full()
             && self.server.pause.mode(keys.now_ms) == PauseMode::None
     }
 
@@ -271,6 +317,7 @@ impl<'k> Run<'k, '_> {
             session.reply_mode = ReplyMode::Skip;
         }
         keys.release();
+        let mut pushes = false;
         match check(self.server, args, session) {
             Err((None, _)) if is_cross_protocol(args.at(0)) => {
                 tracing::warn!(
@@ -301,22 +348,33 @@ impl<'k> Run<'k, '_> {
                 if session.transaction.is_some() && !entry.flags.contains(Flags::NOT_QUEUED) {
                     queue(entry, args, self.commands.command(command), session);
                     reply.simple("QUEUED");
-                } else if self.lock(entry, args, session, keys) {
+                } else if self.place == Where::Away && flags_of(entry, session).contains(Flags::HOME) {
+                    return Stop::Home { command };
+                } else if !self.awaits_room(entry, session) && self.lock(entry, args, session, keys) {
                     self.call(entry, args, session, keys, reply);
                     keys.release();
                     keys.forget_plan();
+                    pushes = entry.flags.contains(Flags::PUSHES);
                 } else {
                     return Stop::Parked { command };
                 }
             }
         }
-        if matches!(session.reply_mode, ReplyMode::Off | ReplyMode::Skip) {
+        if !pushes && matches!(session.reply_mode, ReplyMode::Off | ReplyMode::Skip) {
             reply.truncate(before);
         }
         if session.reply_mode == ReplyMode::Skip {
             session.reply_mode = ReplyMode::On;
         }
         if session.close_after_reply { Stop::Closing } else { Stop::Finished }
+    }
+
+    /// Whether the command may send messages while an inbox is full; then the connection is woken when there is room.
+    fn awaits_room(&self, entry: &Entry, session: &Session) -> bool {
+        let inboxes = &self.server.inboxes;
+        inboxes.any_full()
+            && (flags_of(entry, session).contains(Flags::PUBLISHES) || self.server.has_listeners())
+            && inboxes.wait_for_room(session.client.wake_target())
     }
 
     /// Takes all locks the command needs; false when the connection was parked instead.
@@ -359,8 +417,11 @@ fn check<'k>(
     if !session.authenticated && !entry.flags.contains(Flags::NO_AUTH) {
         return refuse(Error::text("NOAUTH Authentication required."));
     }
-    if server.is_over_memory() && needs_memory(server, entry, session) {
+    if server.is_over_memory() && needs_memory(entry, session) {
         return refuse(Error::text("OOM command not allowed when used memory > 'maxmemory'."));
+    }
+    if session.only_listens() && !entry.flags.contains(Flags::WHILE_LISTENING) {
+        return refuse(not_while_listening(entry));
     }
     if session.reserved && !open_to_reserved(server, entry) {
         return refuse(Error::text("ERR max number of clients reached"));
@@ -374,17 +435,30 @@ fn check<'k>(
     Ok(entry)
 }
 
+/// The command's flags; for EXEC together with those of all commands that it would execute.
+fn flags_of(entry: &Entry, session: &Session) -> Flags {
+    match &session.transaction {
+        Some(transaction) if entry.locks == Locks::Transaction => {
+            entry.flags | Flags::from_bits_retain(transaction.flags)
+        }
+        _ => entry.flags,
+    }
+}
+
 /// Whether the command, or one that it would execute, may use more memory.
-fn needs_memory(server: &Server, entry: &Entry, session: &Session) -> bool {
-    let queued_need = |transaction: &crate::clients::Transaction| {
-        let flags = |queued: &Queued| server.table.entry(queued.command).flags;
-        transaction.queue.iter().any(|queued| flags(queued).contains(Flags::DENYOOM))
-    };
+fn needs_memory(entry: &Entry, session: &Session) -> bool {
     // Like Redis, nothing at all is queued: the queue itself takes memory.
     let would_queue = session.transaction.is_some() && !entry.flags.contains(Flags::NOT_QUEUED);
-    entry.flags.contains(Flags::DENYOOM)
-        || would_queue
-        || (entry.locks == Locks::Transaction && session.transaction.as_deref().is_some_and(queued_need))
+    would_queue || flags_of(entry, session).contains(Flags::DENYOOM)
+}
+
+fn not_while_listening(entry: &Entry) -> Error {
+    let name = &entry.name;
+    format!(
+        "ERR Can't execute '{name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this \
+         context"
+    )
+    .into()
 }
 
 /// Whether a connection that was let in above `maxclients` may run this: administration only, so that the
@@ -399,17 +473,7 @@ fn is_paused(server: &Server, entry: &Entry, session: &Session, now_ms: i64) -> 
     match server.pause.mode(now_ms) {
         PauseMode::None => false,
         PauseMode::All => true,
-        PauseMode::Write => {
-            let queued_write = |transaction: &crate::clients::Transaction| {
-                transaction
-                    .queue
-                    .iter()
-                    .any(|queued| server.table.entry(queued.command).flags.contains(Flags::WRITE))
-            };
-            entry.flags.contains(Flags::WRITE)
-                || (entry.locks == Locks::Transaction
-                    && session.transaction.as_deref().is_some_and(queued_write))
-        }
+        PauseMode::Write => flags_of(entry, session).contains(Flags::WRITE),
     }
 }
 
@@ -427,6 +491,7 @@ fn queue(entry: &Entry, args: Args<'_>, raw: boxcar_resp::Command, session: &mut
         input: bytes.into(),
         args: args.spans().iter().map(moved).collect(),
     });
+    transaction.flags |= entry.flags.bits();
     session.client.queued.store(transaction.queue.len() as i64, Relaxed);
 }
 

@@ -2,11 +2,14 @@
 //! INFO's rates, forgetting abandoned watches, and choosing the dispatch when it is `auto`.
 
 use super::worker::Workers;
-use crate::commands::Server;
+use crate::clients::tracking::Cause;
+use crate::commands::events::{EventClass, KeyEvent};
 use crate::commands::server_state::ActiveDispatch;
+use crate::commands::{Server, news};
 use crate::config::choices::Dispatch;
 use crate::config::rows;
 use crate::observability::stats::ThreadStats;
+use boxcar_store::Expired;
 use boxcar_sys::clock::{monotonic_us, wall_ms};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -20,6 +23,15 @@ const EXPIRE_STEP: usize = 64;
 const EXPIRE_SHARE_PERCENT: u64 = 25;
 /// A shard is looked at again at once when more than this part of the records looked at had expired.
 const EXPIRE_AGAIN_PERCENT: usize = 10;
+
+/// What is said of a key when it, or fields of it, expired.
+fn events_of(what: Expired) -> &'static [(EventClass, &'static str)] {
+    match what {
+        Expired::Key => &[(EventClass::EXPIRED, "expired")],
+        Expired::Fields { gone: false } => &[(EventClass::HASH, "hexpired")],
+        Expired::Fields { gone: true } => &[(EventClass::HASH, "hexpired"), (EventClass::GENERIC, "del")],
+    }
+}
 
 /// The housekeeping thread's state.
 pub struct Housekeeper {
@@ -45,12 +57,15 @@ impl Housekeeper {
             let period = Duration::from_micros(1_000_000 / hz);
             self.server.stats.sample(monotonic_us());
             self.server.measure_memory();
-            if self.server.active_expire.load(Relaxed) {
+            // What expires may have to be told, and must not flood threads that cannot follow.
+            let crowded = self.server.inboxes.any_full() && self.server.has_listeners();
+            if self.server.active_expire.load(Relaxed) && !crowded {
                 self.expire(period);
             }
             if turn.is_multiple_of(hz) {
                 self.sweep();
                 self.choose_dispatch();
+                self.server.trim_tracking();
             }
             turn += 1;
             thread::sleep(period);
@@ -87,13 +102,28 @@ impl Housekeeper {
         if !part.expires().any() {
             return false;
         }
-        let step = part.expire_step(now_ms, EXPIRE_STEP, &mut |_, record| {
-            if extension.has_watchers() {
+        let notified = self.server.notified();
+        let broadcasts = self.server.tracking.broadcasts();
+        let mut what_expired = Vec::new();
+        let classes = EventClass::EXPIRED | EventClass::HASH | EventClass::GENERIC;
+        let told = extension.is_observed() || broadcasts || notified.intersects(classes);
+        let step = part.expire_step(now_ms, EXPIRE_STEP, &mut |what, record| {
+            if told {
                 expired_keys.push(record.key().into());
+                what_expired.push(what);
             }
         });
-        for key in &expired_keys {
-            extension.touched(db, key);
+        for (key, what) in expired_keys.iter().zip(what_expired) {
+            extension.touched(db, key, Cause::NOBODY);
+            for &(class, name) in events_of(what) {
+                if notified.contains(class) {
+                    let event = KeyEvent { class, name, db, key: key.clone() };
+                    news::publish(&self.server.pubsub, notified, &event);
+                }
+            }
+        }
+        if broadcasts && !expired_keys.is_empty() {
+            self.server.tracking.broadcast(&expired_keys, Cause::NOBODY);
         }
         self.stats.metrics.expired_keys.add(step.expired as u64);
         self.stats.metrics.expired_fields.add(step.expired_fields as u64);

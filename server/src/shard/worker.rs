@@ -1,7 +1,7 @@
 //! Worker threads: they execute the batches that I/O threads push on their rings, and sleep otherwise.
 
 use super::batch::Batch;
-use super::executor::Executor;
+use super::executor::{Executor, Where};
 use crate::commands::Server;
 use crate::config::rows;
 use boxcar_sys::affinity::{self, CpuList};
@@ -64,7 +64,7 @@ impl Workers {
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         for (i, port) in self.ports.iter().enumerate().skip(threads.len()) {
             let name = format!("boxcar-work-{i}");
-            let executor = Executor::new(Arc::clone(server), server.stats.register(&name));
+            let executor = Executor::new(Arc::clone(server), server.stats.register(&name), Where::Away);
             let (port, stopping) = (Arc::clone(port), Arc::clone(&self.stopping));
             let cpu = self.cpus.as_ref().map(|list| one_of(list, i));
             let body = move || {

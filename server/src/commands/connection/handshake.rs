@@ -36,7 +36,7 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "hello",
         arity: -1,
-        flags: FLAGS,
+        flags: FLAGS.union(Flags::HOME),
         since: "6.0.0",
         summary: "Agrees on the protocol version, and may authenticate and name the connection.",
         arguments: &[Argument::block(

@@ -16,6 +16,7 @@ const ALWAYS: Flags = Flags::of(&[
     Flags::NO_AUTH,
     Flags::ALLOW_BUSY,
     Flags::NOT_QUEUED,
+    Flags::WHILE_LISTENING,
 ]);
 
 /// The rows.
@@ -32,7 +33,7 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "ping",
         arity: -1,
-        flags: Flags::FAST,
+        flags: Flags::of(&[Flags::FAST, Flags::WHILE_LISTENING]),
         summary: "Answers, to show that the server is alive.",
         tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
         arguments: &[Argument::new("message", "string").optional()],
@@ -51,7 +52,7 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "reset",
         arity: 1,
-        flags: ALWAYS,
+        flags: ALWAYS.union(Flags::HOME),
         since: "6.2.0",
         summary: "Brings the connection back to the state of a new one.",
         handler: reset,
@@ -71,6 +72,11 @@ pub const COMMANDS: &[Command] = &[
 fn ping(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     match args.get(1) {
         Some(_) if args.len() > 2 => return Err(Error::WrongArity("ping".to_owned())),
+        text if cx.session.only_listens() => {
+            cx.reply.array(2);
+            cx.reply.bulk(b"pong");
+            cx.reply.bulk(text.unwrap_or_default());
+        }
         Some(text) => cx.reply.bulk(text),
         None => cx.reply.simple("PONG"),
     }
@@ -115,6 +121,8 @@ fn reset(cx: &mut Cx<'_, '_>, _: Args<'_>) -> CommandResult {
         session.monitor = false;
         cx.server.monitors.remove(&session.client);
     }
+    session.unsubscribe(&cx.server.pubsub);
+    session.stop_tracking(&cx.server.tracking);
     session.discard_transaction();
     session.select(0);
     session.protocol = Protocol::Resp2;

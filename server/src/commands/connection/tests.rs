@@ -292,7 +292,7 @@ fn client_unblock_finds_nobody() {
 }
 
 #[test]
-fn tracking_is_refused_and_otherwise_off() {
+fn tracking() {
     let mut server = Fixture::new();
     server.check("CLIENT GETREDIR", ":-1");
     server.check("CLIENT TRACKINGINFO", "*6|$5|flags|*1|$3|off|$8|redirect|:-1|$8|prefixes|*0");
@@ -302,16 +302,21 @@ fn tracking_is_refused_and_otherwise_off() {
     server.check("CLIENT TRACKING off foo", "-ERR syntax error");
     server.check("CLIENT TRACKING on redirect", "-ERR syntax error");
     server.check("CLIENT TRACKING on redirect 99", "-ERR The client ID you want redirect to does not exist");
-    server.check(
-        "CLIENT TRACKING on",
-        "-ERR CLIENT TRACKING ON is not supported yet: no invalidations would be sent",
-    );
     let refused = legible(&server.run(&["CLIENT", "CACHING", "yes"]));
     assert!(
         refused.starts_with("-ERR CLIENT CACHING can be called only when the client is in tracking mode")
     );
     server.session.protocol = Protocol::Resp3;
     server.check("CLIENT TRACKINGINFO", "%3|$5|flags|~1|$3|off|$8|redirect|:-1|$8|prefixes|*0");
+    server.check("CLIENT TRACKING on optin", "+OK");
+    server.check("CLIENT CACHING yes", "+OK");
+    let on = "%3|$5|flags|~3|$2|on|$5|optin|$11|caching-yes|$8|redirect|:0|$8|prefixes|*0";
+    server.check("CLIENT TRACKINGINFO", on);
+    assert!(server.session.client.flags().contains(ClientFlags::TRACKING));
+    assert_eq!(server.server.tracking.clients(), 1);
+    server.check("RESET", "+RESET");
+    assert!(!server.session.client.flags().contains(ClientFlags::TRACKING));
+    assert_eq!(server.server.tracking.clients(), 0);
 }
 
 #[test]

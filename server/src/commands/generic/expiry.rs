@@ -1,6 +1,7 @@
 //! Expiry: EXPIRE and TTL with their kin, PERSIST.
 
 use super::{KEY, ROW};
+use crate::commands::events::EventClass;
 use crate::commands::row::{Argument, Command, Flags, KeyFlags, KeySpec};
 use crate::commands::{Args, CommandResult, Cx, Error};
 use boxcar_store::{Entry, Record};
@@ -166,21 +167,23 @@ fn set_expiry(cx: &mut Cx<'_, '_>, args: Args<'_>, unit: Unit, from_ms: i64) -> 
         return Err(format!("ERR invalid expire time in '{}' command", cx.command.name).into());
     };
     let now_ms = cx.keys.now_ms;
-    let done = match cx.keys.write(key) {
+    let event = match cx.keys.write(key) {
         Entry::Occupied(mut entry) if conditions.allow(entry.record().expire_at(), expire_at_ms) => {
             if expire_at_ms <= now_ms {
                 entry.remove();
+                Some("del")
             } else {
                 entry.set_expire(Some(expire_at_ms));
+                Some("expire")
             }
-            true
         }
-        Entry::Occupied(_) | Entry::Vacant(_) => false,
+        Entry::Occupied(_) | Entry::Vacant(_) => None,
     };
-    if done {
+    if let Some(event) = event {
         cx.keys.changed(key);
+        cx.keys.event(EventClass::GENERIC, event, key);
     }
-    cx.reply.integer(i64::from(done));
+    cx.reply.integer(i64::from(event.is_some()));
     Ok(())
 }
 
@@ -209,6 +212,7 @@ fn persist(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     };
     if done {
         cx.keys.changed(key);
+        cx.keys.event(EventClass::GENERIC, "persist", key);
     }
     cx.reply.integer(i64::from(done));
     Ok(())

@@ -1,6 +1,7 @@
 //! Keys as such: DEL, UNLINK, EXISTS, TOUCH, TYPE.
 
 use super::{KEY, ROW};
+use crate::commands::events::EventClass;
 use crate::commands::row::{Command, Flags, KeyFlags, KeySpec};
 use crate::commands::{Args, CommandResult, Cx};
 
@@ -76,8 +77,14 @@ pub const COMMANDS: &[Command] = &[
 ];
 
 fn del(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
-    let removed = args.from(1).filter(|key| cx.keys.remove(key)).count();
-    cx.reply.integer(removed as i64);
+    let mut removed = 0;
+    for key in args.from(1) {
+        if cx.keys.remove(key) {
+            cx.keys.event(EventClass::GENERIC, "del", key);
+            removed += 1;
+        }
+    }
+    cx.reply.integer(removed);
     Ok(())
 }
 

@@ -73,7 +73,7 @@ pub const COMMANDS: &[Command] = &[Command {
 const SHARED_INTEGERS: i64 = 10_000;
 
 fn encoding(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
-    match cx.keys.inspect(args.at(2)) {
+    match cx.keys.inspect_quietly(args.at(2)) {
         Some(record) => cx.reply.bulk(record.encoding().name().as_bytes()),
         None => cx.reply.null(),
     }
@@ -82,7 +82,7 @@ fn encoding(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
 
 fn freq(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     let now_ms = cx.keys.now_ms;
-    let Some(access) = cx.keys.inspect(args.at(2)).map(Record::access) else {
+    let Some(access) = cx.keys.inspect_quietly(args.at(2)).map(Record::access) else {
         cx.reply.null();
         return Ok(());
     };
@@ -99,7 +99,7 @@ fn freq(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
 
 fn idletime(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     let now_ms = cx.keys.now_ms;
-    let Some(access) = cx.keys.inspect(args.at(2)).map(Record::access) else {
+    let Some(access) = cx.keys.inspect_quietly(args.at(2)).map(Record::access) else {
         cx.reply.null();
         return Ok(());
     };
@@ -114,7 +114,7 @@ fn idletime(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
 }
 
 fn refcount(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
-    match cx.keys.inspect(args.at(2)) {
+    match cx.keys.inspect_quietly(args.at(2)) {
         Some(record) => cx.reply.integer(reference_count(record).into()),
         None => cx.reply.null(),
     }

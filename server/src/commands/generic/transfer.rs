@@ -146,12 +146,12 @@ fn move_to_db(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     cx.reply.integer(i64::from(moved.is_some()));
     if let Some(moved) = moved {
         cx.keys.touched(key);
-        cx.keys.event(EventClass::GENERIC, "move_from", key);
         cx.keys.in_db(to_db, |keys| {
             put(keys, key, moved);
             keys.changed(key);
-            keys.event(EventClass::GENERIC, "move_to", key);
         });
+        cx.keys.event(EventClass::GENERIC, "move_from", key);
+        cx.keys.in_db(to_db, |keys| keys.event(EventClass::GENERIC, "move_to", key));
     }
     Ok(())
 }
@@ -159,7 +159,11 @@ fn move_to_db(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
 /// Stores a record under its key, whatever that held before.
 fn put(keys: &mut Keys<'_>, key: &[u8], record: OwnedRecord) {
     match keys.entry(key) {
-        Entry::Occupied(mut entry) => entry.set_record(record),
+        Entry::Occupied(mut entry) => {
+            entry.set_record(record);
+            // To Redis the key before was another one.
+            keys.event(EventClass::NEW, "new", key);
+        }
         Entry::Vacant(entry) => drop(entry.insert_record(record)),
     }
 }

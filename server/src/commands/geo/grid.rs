@@ -136,7 +136,9 @@ mod tests {
 
     #[test]
     fn bits_come_apart_as_they_were() {
-        for (even, odd) in [(0, 0), (1, 0), (0, 1), (u32::MAX, 0), (0x1234_5678, 0x9abc_def0), (u32::MAX, u32::MAX)] {
+        for (even, odd) in
+            [(0, 0), (1, 0), (0, 1), (u32::MAX, 0), (0x1234_5678, 0x9abc_def0), (u32::MAX, u32::MAX)]
+        {
             let bits = interleave(even, odd);
             assert_eq!((every_second_bit(bits), every_second_bit(bits >> 1)), (even, odd));
         }
@@ -145,7 +147,9 @@ mod tests {
 
     #[test]
     fn a_place_survives_its_score_to_less_than_a_meter() {
-        for (longitude, latitude) in [(13.361_389, 38.115_556), (-180.0, -85.05), (179.999, 85.05), (0.0, 0.0)] {
+        for (longitude, latitude) in
+            [(13.361_389, 38.115_556), (-180.0, -85.05), (179.999, 85.05), (0.0, 0.0)]
+        {
             let point = Point { longitude, latitude };
             let back = Point::of_score(point.score());
             assert!((back.longitude - longitude).abs() < 6e-6 && (back.latitude - latitude).abs() < 3e-6);

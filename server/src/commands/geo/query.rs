@@ -11,9 +11,13 @@ use boxcar_store::SortedSet;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum For {
     /// GEORADIUS, and whether it may store.
-    Radius { store: bool },
+    Radius {
+        store: bool,
+    },
     /// GEORADIUSBYMEMBER, and whether it may store.
-    RadiusByMember { store: bool },
+    RadiusByMember {
+        store: bool,
+    },
     Search,
     SearchStore,
 }
@@ -75,12 +79,7 @@ impl Query {
     }
 
     /// The arguments that have their places; where the options begin.
-    fn parse_fixed(
-        &mut self,
-        args: Args<'_>,
-        command: For,
-        set: Option<&SortedSet>,
-    ) -> Result<usize, Error> {
+    fn parse_fixed(&mut self, args: Args<'_>, command: For, set: Option<&SortedSet>) -> Result<usize, Error> {
         match command {
             For::Radius { .. } => {
                 self.center = Some(point(args, 2)?);

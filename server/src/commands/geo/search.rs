@@ -23,8 +23,7 @@ const RADIUS: Argument = Argument::new("radius", "double");
 const COUNT: Argument = Argument::new("count", "integer").after("COUNT");
 const ANY: Argument = Argument::word("any", "ANY").optional();
 const COUNT_BLOCK: Argument = Argument::block("count-block", &[COUNT, ANY]).optional();
-const COUNT_BLOCK_6_2: Argument =
-    Argument::block("count-block", &[COUNT, ANY.since("6.2.0")]).optional();
+const COUNT_BLOCK_6_2: Argument = Argument::block("count-block", &[COUNT, ANY.since("6.2.0")]).optional();
 const ORDER: Argument =
     Argument::one_of("order", &[Argument::word("asc", "ASC"), Argument::word("desc", "DESC")]).optional();
 const WITHCOORD: Argument = Argument::word("withcoord", "WITHCOORD").optional();
@@ -40,10 +39,7 @@ const STORE: Argument = Argument::one_of(
 .optional();
 const FROM: Argument = Argument::one_of(
     "from",
-    &[
-        MEMBER.after("FROMMEMBER"),
-        Argument::block("fromlonlat", &[LONGITUDE, LATITUDE]).after("FROMLONLAT"),
-    ],
+    &[MEMBER.after("FROMMEMBER"), Argument::block("fromlonlat", &[LONGITUDE, LATITUDE]).after("FROMLONLAT")],
 );
 const BY: Argument = Argument::one_of(
     "by",
@@ -51,11 +47,7 @@ const BY: Argument = Argument::one_of(
         Argument::block("circle", &[RADIUS.after("BYRADIUS"), UNIT]),
         Argument::block(
             "box",
-            &[
-                Argument::new("width", "double").after("BYBOX"),
-                Argument::new("height", "double"),
-                UNIT,
-            ],
+            &[Argument::new("width", "double").after("BYBOX"), Argument::new("height", "double"), UNIT],
         ),
     ],
 );
@@ -77,7 +69,16 @@ pub const COMMANDS: &[Command] = &[
         summary: "Returns or stores the places within a distance from a point.",
         deprecated: Some(("6.2.0", "`GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` argument")),
         arguments: &[
-            KEY, LONGITUDE, LATITUDE, RADIUS, UNIT, WITHCOORD, WITHDIST, WITHHASH, COUNT_BLOCK_6_2, ORDER,
+            KEY,
+            LONGITUDE,
+            LATITUDE,
+            RADIUS,
+            UNIT,
+            WITHCOORD,
+            WITHDIST,
+            WITHHASH,
+            COUNT_BLOCK_6_2,
+            ORDER,
             STORE,
         ],
         handler: georadius,
@@ -93,7 +94,16 @@ pub const COMMANDS: &[Command] = &[
         summary: "Returns the places within a distance from a point.",
         deprecated: Some(("6.2.0", "`GEOSEARCH` with the `BYRADIUS` argument")),
         arguments: &[
-            KEY, LONGITUDE, LATITUDE, RADIUS, UNIT, WITHCOORD, WITHDIST, WITHHASH, COUNT_BLOCK_6_2, ORDER,
+            KEY,
+            LONGITUDE,
+            LATITUDE,
+            RADIUS,
+            UNIT,
+            WITHCOORD,
+            WITHDIST,
+            WITHHASH,
+            COUNT_BLOCK_6_2,
+            ORDER,
         ],
         handler: georadius_ro,
         ..ROW
@@ -110,9 +120,7 @@ pub const COMMANDS: &[Command] = &[
             "6.2.0",
             "`GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` and `FROMMEMBER` arguments",
         )),
-        arguments: &[
-            KEY, MEMBER, RADIUS, UNIT, WITHCOORD, WITHDIST, WITHHASH, COUNT_BLOCK, ORDER, STORE,
-        ],
+        arguments: &[KEY, MEMBER, RADIUS, UNIT, WITHCOORD, WITHDIST, WITHHASH, COUNT_BLOCK, ORDER, STORE],
         handler: georadiusbymember,
         ..ROW
     },
@@ -282,8 +290,7 @@ fn set_of(found: &[Found<'_>], query: &Query, limits: SortedSetLimits) -> Sorted
     let mut set = SortedSet::for_members(found.len(), longest, limits);
     let mut text = IntegerText::default();
     for place in found {
-        let score =
-            if query.store_distance { place.distance / query.shape().unit } else { place.score };
+        let score = if query.store_distance { place.distance / query.shape().unit } else { place.score };
         set.insert(place.member.as_bytes(&mut text), score, limits);
     }
     set

@@ -19,8 +19,10 @@ fn places_have_scores_and_coordinates() {
     server.check("GEODIST g Palermo Catania", "$11|166274.1516");
     server.check("GEODIST g Palermo Catania km", "$8|166.2742");
     server.check("GEODIST g Palermo nobody", "$-1");
-    server.check("GEODIST g Palermo Catania league",
-        "-ERR unsupported unit provided. please use M, KM, FT, MI");
+    server.check(
+        "GEODIST g Palermo Catania league",
+        "-ERR unsupported unit provided. please use M, KM, FT, MI",
+    );
     server.check("GEOADD g XX CH 13 38 Palermo", ":1");
     server.check("GEOADD g 181 0 far", "-ERR invalid longitude,latitude pair 181.000000,0.000000");
     server.check("GEOADD g x 0 far", "-ERR value is not a valid float");
@@ -43,12 +45,18 @@ fn searches_by_circle_and_box() {
     server.check("GEORADIUSBYMEMBER_RO g Catania 60 km", "*1|$7|Catania");
     server.check("GEOSEARCH none FROMMEMBER a BYRADIUS 1 m", "*0");
     server.check("GEOSEARCH g FROMMEMBER a BYRADIUS 1 m", "-ERR could not decode requested zset member");
-    server.check("GEOSEARCH g BYRADIUS 1 m ASC WITHDIST DESC",
-        "-ERR exactly one of FROMMEMBER or FROMLONLAT can be specified for GEOSEARCH");
-    server.check("GEOSEARCH g FROMMEMBER Palermo ASC WITHDIST DESC",
-        "-ERR exactly one of BYRADIUS and BYBOX can be specified for GEOSEARCH");
-    server.check("GEOSEARCH g FROMMEMBER Palermo BYRADIUS 1 m ANY",
-        "-ERR the ANY argument requires COUNT argument");
+    server.check(
+        "GEOSEARCH g BYRADIUS 1 m ASC WITHDIST DESC",
+        "-ERR exactly one of FROMMEMBER or FROMLONLAT can be specified for GEOSEARCH",
+    );
+    server.check(
+        "GEOSEARCH g FROMMEMBER Palermo ASC WITHDIST DESC",
+        "-ERR exactly one of BYRADIUS and BYBOX can be specified for GEOSEARCH",
+    );
+    server.check(
+        "GEOSEARCH g FROMMEMBER Palermo BYRADIUS 1 m ANY",
+        "-ERR the ANY argument requires COUNT argument",
+    );
     server.check("GEOSEARCH g FROMMEMBER Palermo BYRADIUS -1 m", "-ERR radius cannot be negative");
     server.check("GEOSEARCH g FROMMEMBER Palermo BYBOX 1 x m", "-ERR need numeric height");
     server.check("GEOSEARCH g FROMMEMBER Palermo BYRADIUS 1 m COUNT 0", "-ERR COUNT must be > 0");
@@ -63,8 +71,10 @@ fn results_are_stored() {
     server.check("ZRANGE to 0 0 WITHSCORES", "*2|$7|Catania|$16|56.4412578701582");
     server.check("GEORADIUS g 15 37 200 km STORE other STORE to", ":2");
     server.check("EXISTS other", ":0");
-    server.check("GEORADIUS g 15 37 200 km STORE to WITHDIST",
-        "-ERR STORE option in GEORADIUS is not compatible with WITHDIST, WITHHASH and WITHCOORD options");
+    server.check(
+        "GEORADIUS g 15 37 200 km STORE to WITHDIST",
+        "-ERR STORE option in GEORADIUS is not compatible with WITHDIST, WITHHASH and WITHCOORD options",
+    );
     server.check("GEORADIUS_RO g 15 37 200 km STORE to", "-ERR syntax error");
     server.check("GEORADIUSBYMEMBER none x 1 m STORE to", ":0");
     server.check("EXISTS to", ":0");

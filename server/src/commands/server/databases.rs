@@ -108,10 +108,14 @@ fn flush(cx: &mut Cx<'_, '_>, databases: std::ops::Range<usize>, background: boo
         for db in databases.clone() {
             touch_watched(cx.keys, shard, db, None);
             let shard = cx.keys.shard(shard);
+            shard.ext().tracked.clear();
             if !shard.db(db).is_empty() {
                 detached.push(shard.take_database(db));
             }
         }
+    }
+    if cx.server.tracking.is_on() {
+        cx.keys.news.mailed_self |= cx.server.tracking.flush(cx.session.client.id);
     }
     let removed: usize = detached.iter().map(DetachedDb::len).sum();
     cx.stats.metrics.changes.add(removed as u64);
@@ -137,7 +141,7 @@ fn touch_watched(keys: &mut Keys<'_>, shard: u32, db: usize, replacement: Option
         // Even if its time has come: it was alive when it was watched, or was set later.
         let exists = keys.shard(shard).db(db).get(hash, &key).is_some();
         if exists || replacement.is_some_and(|other| keys.in_db(other, |keys| keys.exists(&key))) {
-            keys.shard(shard).ext().touched(db, &key);
+            keys.shard(shard).ext().fail_watchers(db, &key);
         }
     }
 }

@@ -114,11 +114,7 @@ pub const COMMANDS: &[Command] = &[
         complexity: "O(N*K) worst case with N being the smallest input sorted set, K being the number of input sorted \
             sets.",
         summary: "Counts the members that several sorted sets have in common.",
-        arguments: &[
-            NUMKEYS,
-            KEY.multiple(),
-            Argument::new("limit", "integer").after("LIMIT").optional(),
-        ],
+        arguments: &[NUMKEYS, KEY.multiple(), Argument::new("limit", "integer").after("LIMIT").optional()],
         handler: zintercard,
         ..REPLIES
     },
@@ -161,8 +157,20 @@ impl Aggregate {
     fn combine(self, a: f64, b: f64) -> f64 {
         match self {
             Self::Sum => number_or_zero(a + b),
-            Self::Min => if b < a { b } else { a },
-            Self::Max => if b > a { b } else { a },
+            Self::Min => {
+                if b < a {
+                    b
+                } else {
+                    a
+                }
+            }
+            Self::Max => {
+                if b > a {
+                    b
+                } else {
+                    a
+                }
+            }
         }
     }
 }
@@ -274,8 +282,7 @@ impl Options {
             if has_scores && args.is(i, "WEIGHTS") && behind >= keys.len() {
                 let weight = |at| parse_double(args.at(at));
                 let weights: Option<_> = (i + 1..=i + keys.len()).map(weight).collect();
-                options.weights =
-                    weights.ok_or(const { Error::text("ERR weight value is not a float") })?;
+                options.weights = weights.ok_or(const { Error::text("ERR weight value is not a float") })?;
                 i += keys.len();
             } else if has_scores && args.is(i, "AGGREGATE") && behind >= 1 {
                 options.aggregate = Aggregate::parse(args, i + 1)?;

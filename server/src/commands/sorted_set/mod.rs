@@ -40,8 +40,12 @@ pub const COMMANDS: &[&[Command]] = &[
 ];
 
 /// What the rows have in common.
-const ROW: Command =
-    Command { group: Group::SortedSet, categories: Categories::SORTED_SET, locks: Locks::Keys, ..Command::DEFAULT };
+const ROW: Command = Command {
+    group: Group::SortedSet,
+    categories: Categories::SORTED_SET,
+    locks: Locks::Keys,
+    ..Command::DEFAULT
+};
 
 const KEY: Argument = Argument::new("key", "key");
 const MEMBER: Argument = Argument::new("member", "string");

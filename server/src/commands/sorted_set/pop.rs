@@ -214,4 +214,3 @@ impl<'a> Request<'a> {
         Ok(false)
     }
 }
-

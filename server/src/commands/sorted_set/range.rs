@@ -101,13 +101,7 @@ pub const COMMANDS: &[Command] = &[
         since: "2.2.0",
         summary: "Returns the members with scores in a range, from the highest score on.",
         deprecated: Some(("6.2.0", "`ZRANGE` with the `REV` and `BYSCORE` arguments")),
-        arguments: &[
-            KEY,
-            Argument::new("max", "double"),
-            Argument::new("min", "double"),
-            WITHSCORES,
-            LIMIT,
-        ],
+        arguments: &[KEY, Argument::new("max", "double"), Argument::new("min", "double"), WITHSCORES, LIMIT],
         handler: zrevrangebyscore,
         ..OLDER
     },
@@ -247,8 +241,7 @@ impl<'a> Query<'a> {
         if by == By::Lex && with_scores {
             return Err(Error::text("ERR syntax error, WITHSCORES not supported in combination with BYLEX"));
         }
-        let (min, max) =
-            if reverse && by != By::Rank { (first + 1, first) } else { (first, first + 1) };
+        let (min, max) = if reverse && by != By::Rank { (first + 1, first) } else { (first, first + 1) };
         let bounds = match by {
             By::Rank => Bounds::Ranks { start: args.integer(min)?, stop: args.integer(max)? },
             By::Score => Bounds::Scores(ScoreRange::parse(args, min, max)?),

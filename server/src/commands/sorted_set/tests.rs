@@ -26,10 +26,7 @@ fn zadd_and_its_conditions() {
     server.check("ZADD z x a", "-ERR value is not a valid float");
     server.check("ZADD z nan a", "-ERR value is not a valid float");
     server.check("SET string value", "+OK");
-    server.check(
-        "ZADD string 1 a",
-        "-WRONGTYPE Operation against a key holding the wrong kind of value",
-    );
+    server.check("ZADD string 1 a", "-WRONGTYPE Operation against a key holding the wrong kind of value");
 }
 
 #[test]
@@ -80,13 +77,17 @@ fn ranges_by_rank_score_and_member() {
     server.check("ZRANGEBYSCORE z -inf +inf LIMIT 3 -1", "*1|$1|d");
     server.check("ZRANGEBYSCORE z -inf +inf LIMIT -1 2", "*0");
     server.check("ZREVRANGEBYSCORE z 2 1 WITHSCORES", "*4|$1|b|$1|2|$1|a|$1|1");
-    server.check("ZRANGE z 0 1 LIMIT 0 1",
-        "-ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX");
+    server.check(
+        "ZRANGE z 0 1 LIMIT 0 1",
+        "-ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX",
+    );
     server.check("ZADD l 0 a 0 b 0 c", ":3");
     server.check("ZRANGEBYLEX l [a (c", "*2|$1|a|$1|b");
     server.check("ZREVRANGEBYLEX l + (a LIMIT 0 1", "*1|$1|c");
-    server.check("ZRANGE l - + BYLEX WITHSCORES",
-        "-ERR syntax error, WITHSCORES not supported in combination with BYLEX");
+    server.check(
+        "ZRANGE l - + BYLEX WITHSCORES",
+        "-ERR syntax error, WITHSCORES not supported in combination with BYLEX",
+    );
     server.check("ZRANGESTORE to z 1 2", ":2");
     server.check("ZRANGE to 0 -1 WITHSCORES", "*4|$1|b|$1|2|$1|c|$1|3");
     server.check("ZRANGESTORE to z 9 9", ":0");
@@ -196,7 +197,8 @@ fn random_members_and_scans() {
     let reply = String::from_utf8(server.run(&["ZSCAN", "big", "0", "COUNT", "1000"])).unwrap();
     assert_eq!(reply.matches("0.10000000000000001").count(), 300);
     let some = String::from_utf8(server.run(&["ZRANDMEMBER", "big", "50"])).unwrap();
-    let distinct: std::collections::HashSet<&str> = some.lines().filter(|line| line.starts_with('m')).collect();
+    let distinct: std::collections::HashSet<&str> =
+        some.lines().filter(|line| line.starts_with('m')).collect();
     assert_eq!(distinct.len(), 50);
 }
 

@@ -2,6 +2,7 @@
 
 use super::extended::Extended;
 use super::{KEY, ROW, string_value};
+use crate::commands::events::EventClass;
 use crate::commands::row::{Argument, Command, Flags, KeyFlags, KeySpec};
 use crate::commands::{Args, CommandResult, Cx, Error};
 use boxcar_store::{Entry, IntegerText, Value, parse_integer};
@@ -93,6 +94,7 @@ fn add(cx: &mut Cx<'_, '_>, key: &[u8], increment: i64) -> CommandResult {
         }
     };
     cx.keys.changed(key);
+    cx.keys.event(EventClass::STRING, "incrby", key);
     cx.reply.integer(sum);
     Ok(())
 }
@@ -120,6 +122,7 @@ fn incrbyfloat(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
         }
     }
     cx.keys.changed(key);
+    cx.keys.event(EventClass::STRING, "incrbyfloat", key);
     cx.reply.bulk(text.as_bytes());
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Changing strings in place: APPEND, SETRANGE.
 
 use super::{KEY, ROW, VALUE, check_length, string_value};
+use crate::commands::events::EventClass;
 use crate::commands::row::{Argument, Command, Flags, KeyFlags, KeySpec};
 use crate::commands::{Args, CommandResult, Cx, Error};
 use boxcar_store::{Entry, Value};
@@ -52,6 +53,7 @@ fn append(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
         }
     };
     cx.keys.changed(key);
+    cx.keys.event(EventClass::STRING, "append", key);
     cx.reply.integer(total as i64);
     Ok(())
 }
@@ -78,6 +80,7 @@ fn setrange(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     };
     entry.resize_bytes(total)[offset..end].copy_from_slice(piece);
     cx.keys.changed(key);
+    cx.keys.event(EventClass::STRING, "setrange", key);
     cx.reply.integer(total as i64);
     Ok(())
 }

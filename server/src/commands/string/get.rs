@@ -3,6 +3,7 @@
 
 use super::options::{self, Expiry, For};
 use super::{KEY, ROW, VALUE, string_value, write_value};
+use crate::commands::events::EventClass;
 use crate::commands::row::{Argument, Command, Flags, KeyFlags, KeySpec};
 use crate::commands::{Args, CommandResult, Cx};
 use boxcar_store::{Entry, IntegerText, Value};
@@ -184,10 +185,12 @@ fn getdel(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
         Entry::Vacant(_) => {
             cx.stats.metrics.keyspace_misses.add(1);
             cx.reply.null();
+            cx.keys.event(EventClass::MISS, "keymiss", key);
             return Ok(());
         }
     }
     cx.keys.changed(key);
+    cx.keys.event(EventClass::GENERIC, "del", key);
     Ok(())
 }
 
@@ -198,19 +201,30 @@ fn getex(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     let Entry::Occupied(mut entry) = cx.keys.write(key) else {
         cx.stats.metrics.keyspace_misses.add(1);
         cx.reply.null();
+        cx.keys.event(EventClass::MISS, "keymiss", key);
         return Ok(());
     };
     cx.stats.metrics.keyspace_hits.add(1);
     let value = string_value(entry.record())?;
     let expire_at_ms = options.expiry.at_ms(args, now_ms, cx.command)?;
     write_value(cx.reply, value);
-    match options.expiry {
-        Expiry::At { .. } if expire_at_ms.is_some_and(|at| at <= now_ms) => entry.remove(),
-        Expiry::In { .. } | Expiry::At { .. } => entry.set_expire(expire_at_ms),
-        Expiry::Persist if entry.record().expire_at().is_some() => entry.set_expire(None),
+    let event = match options.expiry {
+        Expiry::At { .. } if expire_at_ms.is_some_and(|at| at <= now_ms) => {
+            entry.remove();
+            "del"
+        }
+        Expiry::In { .. } | Expiry::At { .. } => {
+            entry.set_expire(expire_at_ms);
+            "expire"
+        }
+        Expiry::Persist if entry.record().expire_at().is_some() => {
+            entry.set_expire(None);
+            "persist"
+        }
         Expiry::Persist | Expiry::Unsaid | Expiry::Keep => return Ok(()),
-    }
+    };
     cx.keys.changed(key);
+    cx.keys.event(EventClass::GENERIC, event, key);
     Ok(())
 }
 
@@ -229,8 +243,10 @@ fn getset(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
             cx.stats.metrics.keyspace_misses.add(1);
             cx.reply.null();
             entry.insert(value, None, access.new_key(now_ms));
+            cx.keys.event(EventClass::MISS, "keymiss", key);
         }
     }
     cx.keys.changed(key);
+    cx.keys.event(EventClass::STRING, "set", key);
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use super::options::{self, Condition, Expiry, For, Unit};
 use super::{KEY, ROW, VALUE, string_value, write_value};
+use crate::commands::events::EventClass;
 use crate::commands::row::{Argument, Command, Flags, KeyFlags, KeySpec};
 use crate::commands::{Args, CommandResult, Cx, Error};
 use boxcar_store::{Entry, Value};
@@ -120,6 +121,7 @@ fn set(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
         return set_with_options(cx, args);
     }
     cx.keys.set(args.at(1), Value::encode(args.at(2)), None);
+    cx.keys.event(EventClass::STRING, "set", args.at(1));
     cx.reply.ok();
     Ok(())
 }
@@ -130,10 +132,14 @@ fn set_with_options(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     let (key, value) = (args.at(1), Value::encode(args.at(2)));
     if options.condition == Condition::Always && !options.get && options.expiry != Expiry::Keep {
         cx.keys.set(key, value, expire_at_ms);
+        tell_set(cx, key, expire_at_ms);
         cx.reply.ok();
         return Ok(());
     }
     let (access, now_ms) = (cx.keys.access, cx.keys.now_ms);
+    if options.get && !cx.keys.exists(key) {
+        cx.keys.event(EventClass::MISS, "keymiss", key);
+    }
     let entry = cx.keys.write(key);
     if options.get {
         match &entry {
@@ -164,10 +170,19 @@ fn set_with_options(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
         }
     }
     cx.keys.changed(key);
+    tell_set(cx, key, expire_at_ms);
     if !options.get {
         cx.reply.ok();
     }
     Ok(())
+}
+
+/// The events of a key that was set, and whose expiry was when `expire_at_ms` says so.
+fn tell_set(cx: &mut Cx<'_, '_>, key: &[u8], expire_at_ms: Option<i64>) {
+    cx.keys.event(EventClass::STRING, "set", key);
+    if expire_at_ms.is_some() {
+        cx.keys.event(EventClass::GENERIC, "expire", key);
+    }
 }
 
 fn setnx(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
@@ -179,6 +194,7 @@ fn setnx(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     };
     entry.insert(Value::encode(args.at(2)), None, clock);
     cx.keys.changed(key);
+    cx.keys.event(EventClass::STRING, "set", key);
     cx.reply.integer(1);
     Ok(())
 }
@@ -194,6 +210,7 @@ fn psetex(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
 fn set_expiring(cx: &mut Cx<'_, '_>, args: Args<'_>, unit: Unit) -> CommandResult {
     let expire_at_ms = Expiry::In { unit, at: 2 }.at_ms(args, cx.keys.now_ms, cx.command)?;
     cx.keys.set(args.at(1), Value::encode(args.at(3)), expire_at_ms);
+    tell_set(cx, args.at(1), expire_at_ms);
     cx.reply.ok();
     Ok(())
 }
@@ -212,6 +229,7 @@ fn pairs<'a>(
 fn mset(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     for (key, value) in pairs(cx, args)? {
         cx.keys.set(key, Value::encode(value), None);
+        cx.keys.event(EventClass::STRING, "set", key);
     }
     cx.reply.ok();
     Ok(())
@@ -226,6 +244,7 @@ fn msetnx(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     }
     for (key, value) in pairs(cx, args)? {
         cx.keys.set(key, Value::encode(value), None);
+        cx.keys.event(EventClass::STRING, "set", key);
     }
     cx.reply.integer(1);
     Ok(())

@@ -23,8 +23,8 @@ directives! {
         words("latency-tracking-info-percentiles", &["50", "99", "99.9"], &PERCENTILES);
 
     /// Keyspace events to publish, by letter; empty = none.
-    NOTIFY_KEYSPACE_EVENTS: Words = words("notify-keyspace-events", &[], &EVENT_CLASSES).kept();
+    NOTIFY_KEYSPACE_EVENTS: Words = words("notify-keyspace-events", &[], &EVENT_CLASSES);
 
     /// Keys remembered for client-side caching; 0 = no limit.
-    TRACKING_TABLE_MAX_KEYS: i64 = number("tracking-table-max-keys", 1_000_000, 0, i64::MAX).kept();
+    TRACKING_TABLE_MAX_KEYS: i64 = number("tracking-table-max-keys", 1_000_000, 0, i64::MAX);
 }

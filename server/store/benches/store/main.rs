@@ -4,6 +4,7 @@
 //!   10000000 keys).
 //! - `worst [keys]`: the slowest single inserts while growing from empty (default 4000000 keys).
 //! - `memory [keys] [value bytes] [ttl]`: resident bytes per key.
+//! - `sorted [members]`: sorted sets, beside the standard library (default 1000000 members).
 //! - `locks`: the shard lock beside other locks.
 //! - `count <operation>`: a loop for `valgrind --tool=callgrind --toggle-collect='*measured*'`.
 //!
@@ -12,6 +13,7 @@
 mod clock;
 mod locks;
 mod memory;
+mod sorted;
 mod subject;
 mod times;
 mod worst;
@@ -31,8 +33,14 @@ fn main() {
         "memory" => {
             memory::run(number(1, 1_000_000), number(2, 64), arguments.get(3).is_some_and(|a| a == "ttl"));
         }
+        "sorted" => sorted::run(number(1, 1_000_000)),
         "locks" => locks::run(),
-        "count" => times::count(arguments.get(1).map_or("get_hit", String::as_str)),
-        other => panic!("unknown: {other} (times, worst, memory, locks, count)"),
+        "count" => {
+            let operation = arguments.get(1).map_or("get_hit", String::as_str);
+            if !sorted::count(operation, number(2, 100_000)) {
+                times::count(operation);
+            }
+        }
+        other => panic!("unknown: {other} (times, worst, memory, sorted, locks, count)"),
     }
 }

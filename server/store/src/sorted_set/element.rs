@@ -179,7 +179,8 @@ mod tests {
 
     #[test]
     fn the_order_of_scores_is_that_of_the_integers() {
-        let scores = [f64::NEG_INFINITY, f64::MIN, -1.5, -1.0, -f64::MIN_POSITIVE, 0.0, 5e-324, 1.0, f64::MAX];
+        let scores =
+            [f64::NEG_INFINITY, f64::MIN, -1.5, -1.0, -f64::MIN_POSITIVE, 0.0, 5e-324, 1.0, f64::MAX];
         for pair in scores.windows(2) {
             assert!(order_of(pair[0]) < order_of(pair[1]), "{pair:?}");
         }

@@ -70,7 +70,11 @@ impl SortedSet {
     /// listpack never is one.
     #[must_use]
     pub fn for_members(members: usize, len: usize, limits: SortedSetLimits) -> Self {
-        if members <= limits.entries && len <= limits.value { Self::new() } else { Self::indexed(Indexed::new()) }
+        if members <= limits.entries && len <= limits.value {
+            Self::new()
+        } else {
+            Self::indexed(Indexed::new())
+        }
     }
 
     /// The set whose listpack this is; `None` when its elements are not distinct members in order, each with a score.

@@ -205,7 +205,18 @@ fn thresholds_decide_the_form() {
 #[test]
 fn scores_survive_the_listpack() {
     let scores = [
-        f64::NEG_INFINITY, -1e300, -1234.5678, -1e-7, 0.0, 5e-324, 0.1, 1.0, 3.0e10, 4.7e18, 9.3e18, 1.7e308,
+        f64::NEG_INFINITY,
+        -1e300,
+        -1234.5678,
+        -1e-7,
+        0.0,
+        5e-324,
+        0.1,
+        1.0,
+        3.0e10,
+        4.7e18,
+        9.3e18,
+        1.7e308,
         f64::INFINITY,
     ];
     let limits = SortedSetLimits { entries: 128, value: 64 };

@@ -1,6 +1,7 @@
 //! CLIENT LIST and INFO: connections as lines of `field=value`.
 
 use super::{ADMIN_FLAGS, FLAGS, ROW};
+use crate::clients::pubsub::TopicKind;
 use crate::clients::{Client, ClientFlags};
 use crate::commands::row::{Argument, Command};
 use crate::commands::{Args, CommandResult, Cx, Error, Server, args::parse_integer};
@@ -79,9 +80,9 @@ impl ClientType {
             .ok_or_else(|| Error::Bytes([b"ERR Unknown client type '", name, b"'"].concat()))
     }
 
-    /// The type of a connection. There is neither replication nor publish/subscribe yet, so all are normal.
-    pub fn of(_: &Client) -> Self {
-        Self::Normal
+    /// The type of a connection. There is no replication yet.
+    pub fn of(client: &Client) -> Self {
+        if client.flags().contains(ClientFlags::PUBSUB) { Self::Pubsub } else { Self::Normal }
     }
 }
 
@@ -120,7 +121,11 @@ fn list(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
 fn flag_letters(flags: ClientFlags) -> String {
     const LETTERS: &[(ClientFlags, char)] = &[
         (ClientFlags::MONITOR, 'O'),
+        (ClientFlags::PUBSUB, 'P'),
         (ClientFlags::MULTI, 'x'),
+        (ClientFlags::TRACKING, 't'),
+        (ClientFlags::BROKEN_REDIRECT, 'R'),
+        (ClientFlags::BROADCAST, 'B'),
         (ClientFlags::DIRTY, 'd'),
         (ClientFlags::CLOSE_AFTER_REPLY, 'c'),
         (ClientFlags::CLOSE_ASAP, 'A'),
@@ -148,15 +153,21 @@ fn write_line(out: &mut Vec<u8>, cx: &Cx<'_, '_>, client: &Client) {
     text.clear();
     let (query, output) = (client.query_bytes.load(Relaxed), client.output_bytes.load(Relaxed));
     let total = size_of::<Client>() + query + output;
+    let tracking = client.flags().contains(ClientFlags::TRACKING);
+    let redirect = if tracking { client.redirect.load(Relaxed) as i64 } else { -1 };
+    let subscriptions = |kind: TopicKind| client.subscriptions[kind as usize].load(Relaxed);
     let written = write!(
         text,
-        " age={} idle={} flags={} db={} sub=0 psub=0 ssub=0 multi={} qbuf={query} qbuf-free=0 argv-mem=0 \
+        " age={} idle={} flags={} db={} sub={} psub={} ssub={} multi={} qbuf={query} qbuf-free=0 argv-mem=0 \
          multi-mem=0 rbs=0 rbp=0 obl={output} oll=0 omem=0 tot-mem={total} events={} cmd={} user=default \
-         redir=-1 resp={} lib-name=",
+         redir={redirect} resp={} lib-name=",
         seconds_since(client.created_ms),
         seconds_since(client.active_ms.load(Relaxed)),
         flag_letters(client.flags()),
         client.db.load(Relaxed),
+        subscriptions(TopicKind::Channel),
+        subscriptions(TopicKind::Pattern),
+        subscriptions(TopicKind::ShardChannel),
         client.queued.load(Relaxed),
         if output == 0 { "r" } else { "rw" },
         last_command(cx, client),

@@ -67,7 +67,8 @@ fn find_keys<'a>(cx: &Cx<'_, '_>, args: Args<'a>) -> Result<Vec<(&'a [u8], KeyFl
     let Lookup::Found(entry) = cx.server.table.lookup(call) else {
         return Err(Error::text("ERR Invalid command specified"));
     };
-    if entry.keys.is_empty() {
+    let specs = || entry.keys.iter().filter(|spec| !spec.flags.contains(KeyFlags::NOT_KEY));
+    if specs().next().is_none() {
         return Err(Error::text("ERR The command has no key arguments"));
     }
     if !entry.accepts(call.len()) {
@@ -75,7 +76,7 @@ fn find_keys<'a>(cx: &Cx<'_, '_>, args: Args<'a>) -> Result<Vec<(&'a [u8], KeyFl
     }
     let mut found = Vec::new();
     let mut complete = true;
-    for spec in entry.keys {
+    for spec in specs() {
         let before = found.len();
         spec.positions(call, &mut |position| found.push((call.at(position), spec.flags_of(call))));
         if let (Find::KeyCount { count_at, .. }, crate::commands::Begin::Index(begin)) =

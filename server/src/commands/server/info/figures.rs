@@ -2,6 +2,7 @@
 //! the value that an idle Redis shows.
 
 use super::lines;
+use crate::clients::pubsub::TopicKind;
 use crate::commands::Server;
 use crate::commands::server::allocator::Memory;
 use crate::config::choices::{Choice, MaxmemoryPolicy};
@@ -173,9 +174,9 @@ pub fn stats(server: &Server, text: &mut String) {
         "current_eviction_exceeded_time": 0,
         "keyspace_hits": totals.keyspace_hits,
         "keyspace_misses": totals.keyspace_misses,
-        "pubsub_channels": 0,
-        "pubsub_patterns": 0,
-        "pubsubshard_channels": 0,
+        "pubsub_channels": server.pubsub.len(TopicKind::Channel),
+        "pubsub_patterns": server.pubsub.len(TopicKind::Pattern),
+        "pubsubshard_channels": server.pubsub.len(TopicKind::ShardChannel),
         "latest_fork_usec": 0,
         "total_forks": 0,
         "migrate_cached_sockets": 0,
@@ -186,9 +187,9 @@ pub fn stats(server: &Server, text: &mut String) {
         "active_defrag_key_misses": 0,
         "total_active_defrag_time": 0,
         "current_active_defrag_time": 0,
-        "tracking_total_keys": 0,
-        "tracking_total_items": 0,
-        "tracking_total_prefixes": 0,
+        "tracking_total_keys": server.tracking.keys(),
+        "tracking_total_items": server.tracking.items(),
+        "tracking_total_prefixes": server.tracking.prefixes(),
         "unexpected_error_replies": 0,
         "total_error_replies": totals.error_replies,
         "dump_payload_sanitizations": 0,

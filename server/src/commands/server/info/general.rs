@@ -133,7 +133,7 @@ pub fn clients(server: &Server, text: &mut String) {
         "client_recent_max_input_buffer": largest(|client| client.query_bytes.load(Relaxed)),
         "client_recent_max_output_buffer": largest(|client| client.output_bytes.load(Relaxed)),
         "blocked_clients": 0,
-        "tracking_clients": 0,
+        "tracking_clients": server.tracking.clients(),
         "clients_in_timeout_table": 0,
         "total_blocking_keys": 0,
         "total_blocking_keys_on_nokey": 0,

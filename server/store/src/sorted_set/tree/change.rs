@@ -52,8 +52,7 @@ fn insert(node: &mut Node, entry: Entry, edges: Edges, memory: &mut usize) -> Op
         Node::Inner(inner) => {
             let child = inner.child_of(entry.probe());
             let last = inner.nodes.len() - 1;
-            let edges =
-                Edges { first: edges.first && child == 0, last: edges.last && child == last };
+            let edges = Edges { first: edges.first && child == 0, last: edges.last && child == last };
             let split = insert(&mut inner.nodes[child], entry, edges, memory);
             // A new first entry of the whole, or a split at the left edge.
             if child == 0 {

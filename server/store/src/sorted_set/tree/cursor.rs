@@ -81,7 +81,11 @@ impl<'a> Cursor<'a> {
         loop {
             match node {
                 Node::Leaf(leaf) => {
-                    let edge = if step == 1 { &leaf[..leaf.len().min(AHEAD)] } else { &leaf[leaf.len().saturating_sub(AHEAD)..] };
+                    let edge = if step == 1 {
+                        &leaf[..leaf.len().min(AHEAD)]
+                    } else {
+                        &leaf[leaf.len().saturating_sub(AHEAD)..]
+                    };
                     edge.iter().for_each(|entry| prefetch(entry.element.record().as_ptr()));
                     self.leaf = leaf;
                     return;

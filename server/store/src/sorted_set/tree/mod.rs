@@ -71,7 +71,9 @@ impl Inner {
     #[inline]
     fn child_of(&self, probe: Probe<'_>) -> usize {
         // SAFETY: a bound names the first entry of its subtree, which the tree owns; both are borrowed.
-        self.bounds.partition_point(|bound| unsafe { bound.cmp(probe) } != Ordering::Greater).saturating_sub(1)
+        self.bounds
+            .partition_point(|bound| unsafe { bound.cmp(probe) } != Ordering::Greater)
+            .saturating_sub(1)
     }
 
     /// The subtree that holds the entry of this rank, and the entry's rank in there. Of the rank behind the last

@@ -91,7 +91,12 @@ fn take_run(node: &mut Node, ranks: Range<usize>, memory: &mut usize, taken: &mu
                 let end = start + inner.counts[child];
                 let within = ranks.start.max(start)..ranks.end.min(end);
                 if within.start < within.end {
-                    take_run(&mut inner.nodes[child], within.start - start..within.end - start, memory, taken);
+                    take_run(
+                        &mut inner.nodes[child],
+                        within.start - start..within.end - start,
+                        memory,
+                        taken,
+                    );
                     inner.counts[child] -= within.len();
                     if inner.counts[child] > 0 {
                         inner.bounds[child] = inner.nodes[child].first();
