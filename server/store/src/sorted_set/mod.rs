@@ -356,6 +356,7 @@ pub struct Members<'a> {
     left: usize,
 }
 
+#[expect(clippy::large_enum_variant, reason = "it lives on the stack, and a box would cost an allocation")]
 enum Run<'a> {
     Packed(packed::Pairs<'a>),
     Indexed(tree::Run<'a>),
