@@ -261,7 +261,7 @@ impl<'k> Keys<'k> {
     #[inline]
     pub fn view(&self, key: &[u8]) -> Option<Record<'_>> {
         let place = self.locate(key);
-        let guard = &self.held[index_of(&self.held, self.keyspace.shards(), place.shard)];
+        let guard = &self.held[held_index(&self.held, self.keyspace.shards(), place.shard)];
         guard.record(self.db, place.hash, key).filter(|&record| !is_due(record, self.now_ms))
     }
 
@@ -401,13 +401,13 @@ impl<'k> Keys<'k> {
 /// The locked shard with this number.
 #[inline]
 fn held_shard<'s, 'k>(held: &'s mut Guards<'k>, shards: usize, shard: u32) -> &'s mut Shard<'k> {
-    let index = index_of(held, shards, shard);
+    let index = held_index(held, shards, shard);
     &mut held[index]
 }
 
 /// Where the locked shard with this number is.
 #[inline]
-fn index_of(held: &Guards<'_>, shards: usize, shard: u32) -> usize {
+fn held_index(held: &[Shard<'_>], shards: usize, shard: u32) -> usize {
     let index = match held.len() {
         1 => 0,
         len if len == shards => shard as usize,

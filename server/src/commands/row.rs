@@ -117,17 +117,17 @@ bitflags::bitflags! {
         /// `@admin`
         const ADMIN = 1 << 6;
         /// `@sortedset`
-        const SORTED_SET = 1 << 9;
+        const SORTED_SET = 1 << 12;
         /// `@geo`
         const GEO = 1 << 13;
+        /// `@hash`
+        const HASH = 1 << 11;
+        /// `@set`
+        const SET = 1 << 10;
         /// `@bitmap`
         const BITMAP = 1 << 7;
         /// `@hyperloglog`
         const HYPERLOGLOG = 1 << 8;
-        /// `@hash`
-        const HASH = 1 << 14;
-        /// `@set`
-        const SET = 1 << 10;
     }
 }
 
@@ -140,14 +140,14 @@ pub enum Group {
     SortedSet,
     /// Places on the earth.
     Geo,
-    /// Strings as arrays of bits.
-    Bitmap,
-    /// Strings as sketches of sets.
-    Hyperloglog,
     /// Hashes.
     Hash,
     /// Sets.
     Set,
+    /// Strings as arrays of bits.
+    Bitmap,
+    /// Strings as sketches of sets.
+    Hyperloglog,
     /// Keys of any type.
     Generic,
     /// The connection itself.
@@ -167,10 +167,10 @@ impl Group {
             Self::String => "string",
             Self::SortedSet => "sorted-set",
             Self::Geo => "geo",
-            Self::Bitmap => "bitmap",
-            Self::Hyperloglog => "hyperloglog",
             Self::Hash => "hash",
             Self::Set => "set",
+            Self::Bitmap => "bitmap",
+            Self::Hyperloglog => "hyperloglog",
             Self::Generic => "generic",
             Self::Connection => "connection",
             Self::Server => "server",

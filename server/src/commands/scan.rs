@@ -8,27 +8,30 @@ use boxcar_resp::Reply;
 /// Default of COUNT.
 const COUNT: usize = 10;
 
-/// MATCH and COUNT.
+/// MATCH, COUNT and NOVALUES.
 pub struct ScanOptions<'a> {
     /// `None` for all: `*` matches the empty element, too, which the pattern as such does not.
     pattern: Option<&'a [u8]>,
     /// About so many elements are visited.
     pub count: usize,
+    /// Whether the values of fields are wanted.
+    pub values: bool,
 }
 
 impl<'a> ScanOptions<'a> {
-    /// Reads the options from argument `first` on; the second result is false when the word `without`, if any, was
-    /// among them.
+    /// Reads the options from argument 3 on.
     ///
     /// # Errors
-    /// A syntax error, or a COUNT that is no integer.
-    pub fn parse(args: Args<'a>, first: usize, without: Option<&str>) -> Result<(Self, bool), Error> {
-        let mut options = Self { pattern: None, count: COUNT };
-        let mut with = true;
-        let mut i = first;
+    /// A syntax error, a COUNT that is no integer, or NOVALUES where there are `no_values` anyway.
+    pub fn parse(args: Args<'a>, no_values: bool) -> Result<Self, Error> {
+        let mut options = Self { pattern: None, count: COUNT, values: !no_values };
+        let mut i = 3;
         while i < args.len() {
-            if without.is_some_and(|word| args.is(i, word)) {
-                with = false;
+            if args.is(i, "NOVALUES") {
+                if no_values {
+                    return Err(Error::text("ERR NOVALUES option can only be used in HSCAN"));
+                }
+                options.values = false;
                 i += 1;
                 continue;
             }
@@ -44,7 +47,7 @@ impl<'a> ScanOptions<'a> {
             }
             i += 2;
         }
-        Ok((options, with))
+        Ok(options)
     }
 
     /// Whether an element is wanted.

@@ -24,15 +24,6 @@ const EXPIRE_SHARE_PERCENT: u64 = 25;
 /// A shard is looked at again at once when more than this part of the records looked at had expired.
 const EXPIRE_AGAIN_PERCENT: usize = 10;
 
-/// What is said of a key when it, or fields of it, expired.
-fn events_of(what: Expired) -> &'static [(EventClass, &'static str)] {
-    match what {
-        Expired::Key => &[(EventClass::EXPIRED, "expired")],
-        Expired::Fields { gone: false } => &[(EventClass::HASH, "hexpired")],
-        Expired::Fields { gone: true } => &[(EventClass::HASH, "hexpired"), (EventClass::GENERIC, "del")],
-    }
-}
-
 /// The housekeeping thread's state.
 pub struct Housekeeper {
     server: Arc<Server>,
@@ -98,29 +89,31 @@ impl Housekeeper {
     fn expire_in(&self, shard: u32, db: usize, now_ms: i64) -> bool {
         let Some(mut guard) = self.server.keyspace.try_lock(shard) else { return false };
         let mut expired_keys: Vec<Box<[u8]>> = Vec::new();
+        let mut events: Vec<KeyEvent> = Vec::new();
         let (mut part, extension) = guard.db_and_ext(db);
         if !part.expires().any() {
             return false;
         }
         let notified = self.server.notified();
         let broadcasts = self.server.tracking.broadcasts();
-        let mut what_expired = Vec::new();
-        let classes = EventClass::EXPIRED | EventClass::HASH | EventClass::GENERIC;
-        let told = extension.is_observed() || broadcasts || notified.intersects(classes);
+        let told = extension.is_observed() || broadcasts;
         let step = part.expire_step(now_ms, EXPIRE_STEP, &mut |what, record| {
             if told {
                 expired_keys.push(record.key().into());
-                what_expired.push(what);
             }
+            let happened = events_of(what).iter().filter(|(class, _)| notified.contains(*class));
+            events.extend(happened.map(|&(class, name)| KeyEvent {
+                class,
+                name,
+                db,
+                key: record.key().into(),
+            }));
         });
-        for (key, what) in expired_keys.iter().zip(what_expired) {
+        for key in &expired_keys {
             extension.touched(db, key, Cause::NOBODY);
-            for &(class, name) in events_of(what) {
-                if notified.contains(class) {
-                    let event = KeyEvent { class, name, db, key: key.clone() };
-                    news::publish(&self.server.pubsub, notified, &event);
-                }
-            }
+        }
+        for event in &events {
+            news::publish(&self.server.pubsub, notified, event);
         }
         if broadcasts && !expired_keys.is_empty() {
             self.server.tracking.broadcast(&expired_keys, Cause::NOBODY);
@@ -160,6 +153,15 @@ impl Housekeeper {
         }
         tracing::info!("dispatch auto: {wanted:?} from now on");
         self.server.set_dispatch(wanted);
+    }
+}
+
+/// What is said of an expiry.
+fn events_of(expired: Expired) -> &'static [(EventClass, &'static str)] {
+    match expired {
+        Expired::Key => &[(EventClass::EXPIRED, "expired")],
+        Expired::Fields { gone: false } => &[(EventClass::HASH, "hexpired")],
+        Expired::Fields { gone: true } => &[(EventClass::HASH, "hexpired"), (EventClass::GENERIC, "del")],
     }
 }
 

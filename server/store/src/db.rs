@@ -319,6 +319,7 @@ impl<'a> Db<'a> {
         let mut position = self.core.root.expiry_cursor();
         let mut buckets = 0;
         loop {
+            let gathered_from = position;
             let mut candidates = SmallVec::<[RawRecord; EXPIRY_LOOKAHEAD]>::new();
             while candidates.len() < EXPIRY_LOOKAHEAD / 2 && !step.wrapped && buckets < max_records.max(1) {
                 let mut gather = |found: Found| candidates.extend(found.volatile.then_some(found.record));
@@ -348,6 +349,12 @@ impl<'a> Db<'a> {
                     entry.remove();
                     step.expired += 1;
                 }
+            }
+            if step.fields_left {
+                // The next step goes on with the same hash.
+                step.wrapped = false;
+                self.core.root.set_expiry_cursor(gathered_from);
+                return step;
             }
             if step.wrapped || step.checked >= max_records || buckets >= max_records {
                 self.core.root.set_expiry_cursor(position);
@@ -408,7 +415,7 @@ pub struct ExpireStep {
     pub expired: usize,
     /// Fields of hashes removed.
     pub expired_fields: usize,
-    /// A hash still has expired fields.
+    /// A hash still has expired fields: the next step goes on with it.
     pub fields_left: bool,
     /// The step reached the end; the next one starts again.
     pub wrapped: bool,

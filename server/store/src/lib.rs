@@ -7,9 +7,9 @@
 //! - [`value`](Value): what a record holds, as the commands see it.
 //! - [`record`](Record): one allocation with key, expiry, access clock and small value; large ones are [`Blob`]s.
 //! - [`object`](Object): values that are not strings: lists, sets, sorted sets, hashes, streams.
-//! - `bitmap`, [`hyperloglog`]: strings as bits and as sketches, pure functions over bytes.
 //! - [`listpack`]: Redis's format for small collections; `members`: the hash table of large ones; `forms`: how a
 //!   collection has one of several forms behind one word.
+//! - `bitmap`, [`hyperloglog`]: strings as bits and as sketches, pure functions over bytes.
 //! - `table`: extendible hashing over segments that grow, split, shrink and merge alone.
 //! - `root`: one database's table in one shard, and the figures about it.
 //! - `lock`: a word to spin on, and a list to park on ([`Wake`]).

@@ -52,7 +52,7 @@ impl Members {
 
     /// A moment before which no member expires; `None` when none ever does.
     pub(crate) fn next_expiry(&self) -> Option<i64> {
-        if self.volatile == 0 { None } else { self.earliest }
+        self.earliest
     }
 
     #[inline]
@@ -159,6 +159,9 @@ impl Members {
         unsafe {
             self.records -= record.memory();
             self.volatile -= usize::from(record.expiry().is_some());
+            if self.volatile == 0 {
+                (self.earliest, self.walked) = (None, None);
+            }
         }
     }
 

@@ -62,7 +62,7 @@ fn hscan(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
         scan::write_nothing(cx.reply);
         return Ok(());
     };
-    let (options, with_values) = ScanOptions::parse(args, 3, Some("NOVALUES"))?;
+    let options = ScanOptions::parse(args, false)?;
     let mut found = Reply::new(cx.reply.protocol());
     let mut count = 0;
     let next = hash.scan(cursor, options.count, &mut |field| {
@@ -71,7 +71,7 @@ fn hscan(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
         }
         write_value(&mut found, field.name);
         count += 1;
-        if with_values {
+        if options.values {
             write_value(&mut found, field.value);
             count += 1;
         }

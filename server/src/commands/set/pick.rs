@@ -181,7 +181,7 @@ fn sscan(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
         scan::write_nothing(cx.reply);
         return Ok(());
     };
-    let (options, _) = ScanOptions::parse(args, 3, None)?;
+    let options = ScanOptions::parse(args, true)?;
     let mut found = Reply::new(cx.reply.protocol());
     let mut count = 0;
     let next = set.scan(cursor, options.count, &mut |member| {
