@@ -99,7 +99,7 @@ fn zscan(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
         scan::write_nothing(cx.reply);
         return Ok(());
     };
-    let (options, _) = ScanOptions::parse(args, 3, None)?;
+    let options = ScanOptions::parse(args, true)?;
     let mut found = Reply::new(cx.reply.protocol());
     let (next, count) = walk(set, cursor, &options, &mut found);
     scan::write(cx.reply, next, 2 * count, &found);
