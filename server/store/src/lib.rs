@@ -61,7 +61,7 @@ pub use record::{OwnedRecord, Record};
 pub use root::Expires;
 pub use sample::Sample;
 pub use set::{Set, SetIter, SetLimits};
-pub use sorted_set::SortedSet;
+pub use sorted_set::{Members, SortedSet, SortedSetLimits};
 pub use stream::Stream;
 pub use table::Ahead;
 pub use value::{EMBSTR_LIMIT, Encoding, IntegerText, Kind, Value, parse_integer};

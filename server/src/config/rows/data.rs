@@ -33,11 +33,11 @@ directives! {
 
     /// Members up to which a sorted set is a listpack.
     ZSET_MAX_LISTPACK_ENTRIES: i64 =
-        number("zset-max-listpack-entries", 128, 0, i64::MAX).alias("zset-max-ziplist-entries").kept();
+        number("zset-max-listpack-entries", 128, 0, i64::MAX).alias("zset-max-ziplist-entries");
 
     /// Longest member of a listpack sorted set.
     ZSET_MAX_LISTPACK_VALUE: u64 =
-        memory("zset-max-listpack-value", 64, 0, i64::MAX).alias("zset-max-ziplist-value").kept();
+        memory("zset-max-listpack-value", 64, 0, i64::MAX).alias("zset-max-ziplist-value");
 
     /// Bytes up to which a HyperLogLog is sparse.
     HLL_SPARSE_MAX_BYTES: u64 = memory("hll-sparse-max-bytes", 3000, 0, i64::MAX);
