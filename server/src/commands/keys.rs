@@ -8,7 +8,7 @@ use super::events::EventClass;
 use super::news::News;
 use super::watch::ShardExtension;
 use crate::observability::stats::ThreadStats;
-use boxcar_store::{Ahead, Db, Entry, Keyspace, Kind, OwnedRecord, Place, Record, ShardGuard, Value};
+use boxcar_store::{Ahead, Db, Entry, Keyspace, Kind, Object, OwnedRecord, Place, Record, ShardGuard, Value};
 use smallvec::SmallVec;
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -310,6 +310,15 @@ impl<'k> Keys<'k> {
         }
     }
 
+    /// The record of a key, without leaving traces: for a command that reads several at once, after it looked each of
+    /// them up.
+    #[inline]
+    pub fn view(&self, key: &[u8]) -> Option<Record<'_>> {
+        let place = self.locate(key);
+        let guard = &self.held[held_index(&self.held, self.keyspace.shards(), place.shard)];
+        guard.record(self.db, place.hash, key).filter(|&record| !is_due(record, self.now_ms))
+    }
+
     /// Whether the key exists; leaves no traces.
     pub fn exists(&mut self, key: &[u8]) -> bool {
         self.peek(key).is_some()
@@ -327,6 +336,18 @@ impl<'k> Keys<'k> {
         let (mut db, _) = self.parts(place.shard);
         db.set(place.hash, key, value, expire_at_ms, clock);
         self.changed_at(place, key);
+    }
+
+    /// Sets an object, replacing whatever was there together with its expiry, and reports the change.
+    pub fn set_object(&mut self, key: &[u8], object: impl Into<Object>) {
+        let clock = self.replaced_key_clock(key);
+        match self.entry(key) {
+            Entry::Occupied(mut entry) => entry.set_object(object, None, clock),
+            Entry::Vacant(entry) => {
+                entry.insert_object(object, None, clock);
+            }
+        }
+        self.changed(key);
     }
 
     /// Takes a key out; `None` when it is missing. Reports the change.
@@ -449,14 +470,21 @@ impl<'k> Keys<'k> {
 /// The locked shard with this number.
 #[inline]
 fn held_shard<'s, 'k>(held: &'s mut Guards<'k>, shards: usize, shard: u32) -> &'s mut Shard<'k> {
+    let index = held_index(held, shards, shard);
+    &mut held[index]
+}
+
+/// Where the locked shard with this number is.
+#[inline]
+fn held_index(held: &[Shard<'_>], shards: usize, shard: u32) -> usize {
     let index = match held.len() {
         1 => 0,
         len if len == shards => shard as usize,
         _ => held.partition_point(|guard| guard.shard() < shard),
     };
-    let guard = held.get_mut(index).expect("a handler touched a shard that is not locked");
-    assert!(guard.shard() == shard, "a handler touched a shard that is not locked");
-    guard
+    let found = held.get(index).map(Shard::shard);
+    assert!(found == Some(shard), "a handler touched a shard that is not locked");
+    index
 }
 
 /// Renews a record's access clock; mostly it is up to date, and then its cache line stays clean.

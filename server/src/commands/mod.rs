@@ -12,12 +12,15 @@ pub mod call;
 pub mod context;
 pub mod error;
 pub mod events;
+pub mod float;
 pub mod help;
 pub mod keys;
 pub mod news;
 pub mod reclaim;
 pub mod reference;
 pub mod row;
+pub mod sampling;
+pub mod scan;
 pub mod server_state;
 pub mod table;
 pub mod watch;
@@ -29,10 +32,14 @@ pub(crate) mod testing;
 pub mod bitmap;
 pub mod connection;
 pub mod generic;
+pub mod geo;
+pub mod hash;
 pub mod hyperloglog;
 pub mod list;
 pub mod pubsub;
 pub mod server;
+pub mod set;
+pub mod sorted_set;
 pub mod stream;
 pub mod string;
 pub mod transaction;
@@ -51,6 +58,10 @@ pub const FAMILIES: &[&[&[Command]]] = &[
     bitmap::COMMANDS,
     hyperloglog::COMMANDS,
     list::COMMANDS,
+    hash::COMMANDS,
+    set::COMMANDS,
+    sorted_set::COMMANDS,
+    geo::COMMANDS,
     stream::COMMANDS,
     generic::COMMANDS,
     connection::COMMANDS,

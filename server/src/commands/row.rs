@@ -116,6 +116,14 @@ bitflags::bitflags! {
         const DANGEROUS = 1 << 5;
         /// `@admin`
         const ADMIN = 1 << 6;
+        /// `@sortedset`
+        const SORTED_SET = 1 << 12;
+        /// `@geo`
+        const GEO = 1 << 13;
+        /// `@hash`
+        const HASH = 1 << 11;
+        /// `@set`
+        const SET = 1 << 10;
         /// `@bitmap`
         const BITMAP = 1 << 7;
         /// `@hyperloglog`
@@ -132,6 +140,14 @@ bitflags::bitflags! {
 pub enum Group {
     /// Strings.
     String,
+    /// Sorted sets.
+    SortedSet,
+    /// Places on the earth.
+    Geo,
+    /// Hashes.
+    Hash,
+    /// Sets.
+    Set,
     /// Strings as arrays of bits.
     Bitmap,
     /// Strings as sketches of sets.
@@ -157,6 +173,10 @@ impl Group {
     pub fn name(self) -> &'static str {
         match self {
             Self::String => "string",
+            Self::SortedSet => "sorted-set",
+            Self::Geo => "geo",
+            Self::Hash => "hash",
+            Self::Set => "set",
             Self::Bitmap => "bitmap",
             Self::Hyperloglog => "hyperloglog",
             Self::Stream => "stream",
@@ -292,6 +312,11 @@ impl KeySpec {
         Self { notes, refine: Some(refine), ..self }
     }
 
+    /// The same with a remark.
+    pub const fn noted(self, notes: &'static str) -> Self {
+        Self { notes, ..self }
+    }
+
     /// What a call with these arguments does to its keys.
     pub fn flags_of(&self, args: Args<'_>) -> KeyFlags {
         self.refine.map_or(self.flags, |refine| refine(args))
@@ -300,6 +325,13 @@ impl KeySpec {
     /// Calls `visit` with the position of every key in these arguments. Positions are always in range; a call
     /// that the handler will refuse as malformed may name fewer keys.
     pub fn positions(&self, args: Args<'_>, visit: &mut impl FnMut(usize)) {
+        if let (Begin::Keyword(word, from), Find::Range { last: 0, .. }) = (self.begin, self.find)
+            && from >= 0
+        {
+            // An option that names one key. It may be repeated, and then the last one counts.
+            (from as usize + 1..args.len()).filter(|&i| args.is(i - 1, word)).for_each(visit);
+            return;
+        }
         let Some(begin) = self.begin_in(args) else { return };
         let (first, last, step) = match self.find {
             Find::Range { last, step } => {

@@ -70,6 +70,8 @@ metrics! {
     keyspace_misses,
     /// Keys removed because their time had come.
     expired_keys,
+    /// Fields of hashes removed because their time had come.
+    expired_fields,
     /// Keys removed to make room.
     evicted_keys,
     /// Changes to the data set (`rdb_changes_since_last_save` counts from here).

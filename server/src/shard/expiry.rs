@@ -1,4 +1,4 @@
-//! Active expiry: removing keys whose time has come although nobody asks for them.
+//! Active expiry: removing keys, and fields of hashes, whose time has come although nobody asks for them.
 //!
 //! Shards take turns, a few records under each lock, so that nobody meets the same held shard twice. A shard in which
 //! many keys had expired comes again in the next round, until the turn's time is used up.
@@ -8,7 +8,7 @@ use crate::commands::events::EventClass;
 use crate::commands::{Keys, Server, blocking, news};
 use crate::config::rows;
 use crate::observability::stats::ThreadStats;
-use boxcar_store::{ExpireStep, OwnedRecord};
+use boxcar_store::{ExpireStep, Expired, OwnedRecord};
 use boxcar_sys::clock::monotonic_us;
 use std::mem::swap;
 
@@ -40,7 +40,7 @@ impl ExpiryCycle {
         self.round.clear();
         self.again.clear();
         (self.checked, self.expired, self.last) = (0, 0, None);
-        for db in (0..keyspace.databases()).filter(|&db| keyspace.expires_len(db) > 0) {
+        for db in (0..keyspace.databases()).filter(|&db| keyspace.expires(db).any()) {
             self.round.extend((0..keyspace.shards() as u32).map(|shard| (shard, db)));
         }
     }
@@ -68,8 +68,9 @@ impl ExpiryCycle {
             self.last = Some(part);
             let step = expire_in(server, stats, part, now_ms, &mut self.gone);
             self.checked += step.checked as u64;
-            self.expired += step.expired as u64;
-            if step.expired * 100 > step.checked * tolerated {
+            let expired = step.expired + step.expired_fields;
+            self.expired += expired as u64;
+            if step.fields_left || expired * 100 > step.checked * tolerated {
                 self.again.push(part);
             }
         }
@@ -93,14 +94,25 @@ fn expire_in(
     gone: &mut Vec<OwnedRecord>,
 ) -> ExpireStep {
     let mut step = ExpireStep::default();
-    if server.keyspace.len_in(shard, db).1 == 0 {
+    if !server.keyspace.may_expire_in(shard, db) {
         return step;
     }
     let Some(mut guard) = server.keyspace.try_lock(shard) else { return step };
     let (mut part, extension) = guard.db_and_ext(db);
-    step = part.expire_step(now_ms, STEP, &mut |record| gone.push(record));
+    let (mut changed, mut emptied) = (Vec::<Box<[u8]>>::new(), Vec::new());
+    step = part.expire_step(now_ms, STEP, &mut |expired| match expired {
+        Expired::Key(record) => gone.push(record),
+        Expired::Fields(record) => changed.push(record.key().into()),
+        Expired::LastFields(record) => emptied.push(record),
+    });
     let keys = gone.iter().map(|record| record.record().key());
     news::removed(server, extension, db, keys, (EventClass::EXPIRED, "expired"));
+    let keys = changed.iter().map(|key| &**key);
+    news::removed(server, extension, db, keys, (EventClass::HASH, "hexpired"));
+    for event in [(EventClass::HASH, "hexpired"), (EventClass::GENERIC, "del")] {
+        news::removed(server, extension, db, emptied.iter().map(|record| record.record().key()), event);
+    }
+    gone.append(&mut emptied);
     let grown = if server.budget.is_limited() { growth(&mut guard) } else { 0 };
     if guard.ext().waiting.is_empty() || gone.is_empty() {
         drop(guard);
@@ -117,6 +129,7 @@ fn expire_in(
     }
     server.budget.pay(grown);
     stats.metrics.expired_keys.add(step.expired as u64);
+    stats.metrics.expired_fields.add(step.expired_fields as u64);
     let lazily = server.config.bool(rows::LAZYFREE_LAZY_EXPIRE);
     gone.drain(..).for_each(|record| server.reclaimer.free_record(record, lazily));
     step

@@ -3,6 +3,8 @@
 use smallvec::SmallVec;
 
 use crate::entry::{Entry, OccupiedEntry, VacantEntry};
+use crate::hash_map::Hash;
+use crate::object::{Composite, ObjectRef};
 use crate::record::{OwnedRecord, RawRecord, Record};
 use crate::root::{Context, Expires, Root};
 use crate::table::{CURSOR_BITS, Found, Location, Table};
@@ -79,6 +81,14 @@ impl<'a> Core<'a> {
     /// The memory of an object of this database changed.
     pub(crate) fn count_memory(&self, before: usize, after: usize) {
         self.root.count_memory(before, after);
+    }
+
+    /// Elements of the object at `at` began or ceased to expire.
+    #[cold]
+    pub(crate) fn mark_expiring(&self, at: Location, expiring: bool) {
+        self.root.count_expiring_object(expiring);
+        // SAFETY: the lock is held, see `new`; the record stays, but its slot says whether it may expire.
+        unsafe { self.table().replace(at, self.raw(at)) };
     }
 
     pub(crate) fn set_value(&self, at: Location, value: Value<'_>) {
@@ -293,15 +303,16 @@ impl<'a> Db<'a> {
 
     /// One bounded step of the active expiry cycle: goes on where the last step ended, looks at `max_records` records
     /// with an expiry or passes as many buckets (a few more, as it does not stop inside one), and removes those whose
-    /// expiry is before `now_ms`: `on_expired` gets them, to be dropped when the lock is released.
+    /// expiry is before `now_ms`, and fields of hashes likewise: `on_expired` learns of each record, and gets those
+    /// that are gone, to be dropped when the lock is released.
     pub fn expire_step(
         &mut self,
         now_ms: i64,
         max_records: usize,
-        on_expired: &mut dyn FnMut(OwnedRecord),
+        on_expired: &mut dyn FnMut(Expired<'_>),
     ) -> ExpireStep {
         let mut step = ExpireStep::default();
-        if self.expires_len() == 0 {
+        if !self.expires().any() {
             step.wrapped = true;
             return step;
         }
@@ -309,6 +320,7 @@ impl<'a> Db<'a> {
         let mut position = self.core.root.expiry_cursor();
         let mut buckets = 0;
         loop {
+            let gathered_from = position;
             let mut candidates = SmallVec::<[RawRecord; EXPIRY_LOOKAHEAD]>::new();
             while candidates.len() < EXPIRY_LOOKAHEAD / 2 && !step.wrapped && buckets < max_records.max(1) {
                 let mut gather = |found: Found| candidates.extend(found.volatile.then_some(found.record));
@@ -321,13 +333,26 @@ impl<'a> Db<'a> {
             for record in candidates {
                 // SAFETY: the record is in the table, which alone frees it, until it is removed here.
                 let record = unsafe { Record::new(record) };
-                if record.expire_at().is_some_and(|at| at < now_ms) {
-                    let hash = hasher.hash(record.key());
-                    let at =
-                        self.core.find(hash, record.key()).expect("an expired record is there until removed");
-                    on_expired(self.core.remove(hash, at));
-                    step.expired += 1;
+                let is_due = record.expire_at().is_some_and(|at| at < now_ms);
+                let elements = record.any_object().and_then(ObjectRef::next_expiry);
+                if !is_due && elements.is_none_or(|at| at >= now_ms) {
+                    continue;
                 }
+                let hash = hasher.hash(record.key());
+                let at = self.core.find(hash, record.key()).expect("a due record is there until removed");
+                let entry = OccupiedEntry::new(self.core, hash, at);
+                if is_due {
+                    on_expired(Expired::Key(entry.take()));
+                    step.expired += 1;
+                } else {
+                    expire_fields(entry, now_ms, &mut step, on_expired);
+                }
+            }
+            if step.fields_left {
+                // The next step goes on with the same hash.
+                step.wrapped = false;
+                self.core.root.set_expiry_cursor(gathered_from);
+                return step;
             }
             if step.wrapped || step.checked >= max_records || buckets >= max_records {
                 self.core.root.set_expiry_cursor(position);
@@ -335,6 +360,42 @@ impl<'a> Db<'a> {
             }
         }
     }
+}
+
+/// Removes some of the expired fields of a hash, and the hash if none are left.
+fn expire_fields(
+    mut entry: OccupiedEntry<'_>,
+    now_ms: i64,
+    step: &mut ExpireStep,
+    on_expired: &mut dyn FnMut(Expired<'_>),
+) {
+    let mut budget = EXPIRY_FIELDS;
+    let Some(mut hash) = entry.object_mut::<Hash>() else { return };
+    let before = hash.len();
+    let more = hash.expire_step(now_ms, &mut budget, &mut |_| {});
+    let (expired, is_empty) = (before - hash.len(), hash.is_empty());
+    drop(hash);
+    step.checked += EXPIRY_FIELDS - budget;
+    step.expired_fields += expired;
+    step.fields_left |= more;
+    if is_empty {
+        on_expired(Expired::LastFields(entry.take()));
+    } else if expired > 0 {
+        on_expired(Expired::Fields(entry.record()));
+    }
+}
+
+/// Fields or their buckets that a step looks at in one hash.
+const EXPIRY_FIELDS: usize = 64;
+
+/// What expired.
+pub enum Expired<'a> {
+    /// A key.
+    Key(OwnedRecord),
+    /// Fields of a hash that has others.
+    Fields(Record<'a>),
+    /// The last fields of a hash, and the key with them.
+    LastFields(OwnedRecord),
 }
 
 /// Records that the expiry cycle collects before it looks at them, so that their cache misses overlap.
@@ -345,8 +406,12 @@ const EXPIRY_LOOKAHEAD: usize = 32;
 pub struct ExpireStep {
     /// Records looked at.
     pub checked: usize,
-    /// Records removed.
+    /// Records removed because of their own expiry.
     pub expired: usize,
+    /// Fields of hashes removed.
+    pub expired_fields: usize,
+    /// A hash still has expired fields: the next step goes on with it.
+    pub fields_left: bool,
     /// The step reached the end; the next one starts again.
     pub wrapped: bool,
 }

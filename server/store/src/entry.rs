@@ -75,8 +75,9 @@ impl<'a> OccupiedEntry<'a> {
         // SAFETY: the record is alive; the result borrows the entry, through which alone it can be replaced.
         let object = unsafe { self.core.raw(self.at).object_word(T::KIND) }?.cast::<T>();
         // SAFETY: the word holds a `T` by its kind.
-        let before = unsafe { object.as_ref() }.memory();
-        Some(ObjectMut { core: self.core, object, before, entry: PhantomData })
+        let now = unsafe { object.as_ref() };
+        let (before, expired) = (now.memory(), now.next_expiry().is_some());
+        Some(ObjectMut { core: self.core, at: self.at, object, before, expired, entry: PhantomData })
     }
 
     /// Sets or removes the expiry (Unix milliseconds).
@@ -161,9 +162,12 @@ impl<'a, 'k> VacantEntry<'a, 'k> {
 /// An object that is being changed; when dropped, the database's figures follow.
 pub struct ObjectMut<'e, T: Composite> {
     core: Core<'e>,
+    at: Location,
     object: NonNull<T>,
     /// The object's memory before the change.
     before: usize,
+    /// Whether elements expired before the change.
+    expired: bool,
     entry: PhantomData<&'e mut T>,
 }
 
@@ -189,5 +193,9 @@ impl<T: Composite> Drop for ObjectMut<'_, T> {
     #[inline]
     fn drop(&mut self) {
         self.core.count_memory(self.before, self.memory());
+        let expires = self.next_expiry().is_some();
+        if expires != self.expired {
+            self.core.mark_expiring(self.at, expires);
+        }
     }
 }

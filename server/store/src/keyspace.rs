@@ -11,7 +11,7 @@ use crossbeam_utils::CachePadded;
 use crate::db::{Core, Db, DetachedDb};
 use crate::hash::{KeyHasher, SHARD_BITS, tag_of};
 use crate::lock::{LockCounters, LockWord, WaitList, Wake};
-use crate::record::OwnedRecord;
+use crate::record::{OwnedRecord, Record};
 use crate::root::{Context, Expires, Root};
 use crate::table::Ahead;
 
@@ -261,6 +261,12 @@ impl<E> Keyspace<E> {
         self.shard(shard).used_root(db).map_or((0, 0), |root| (root.len(), root.expires().count))
     }
 
+    /// Whether keys or fields of hashes in a database's part of a shard expire. Takes no lock.
+    #[must_use]
+    pub fn may_expire_in(&self, shard: u32, db: usize) -> bool {
+        self.shard(shard).used_root(db).is_some_and(|root| root.expires().any())
+    }
+
     /// How often locks were contended.
     #[must_use]
     pub fn lock_counters(&self) -> LockCounters {
@@ -302,6 +308,15 @@ impl<E> ShardGuard<'_, E> {
     pub fn db(&mut self, db: usize) -> Db<'_> {
         // SAFETY: the lock is held, and the result borrows the guard mutably.
         Db::new(unsafe { Core::new(self.shard.root(db), &self.keyspace.context) })
+    }
+
+    /// The record of `key` in a database, expired or not: several may be read at once.
+    #[must_use]
+    #[inline]
+    pub fn record(&self, db: usize, hash: u64, key: &[u8]) -> Option<Record<'_>> {
+        // SAFETY: the lock is held, and as the result borrows the guard, nothing is changed while it is there.
+        let core = unsafe { Core::new(self.shard.root(db), &self.keyspace.context) };
+        core.find(hash, key).map(|at| core.record(at))
     }
 
     /// The owner's state of this shard.

@@ -7,6 +7,8 @@
 //! - [`value`](Value): what a record holds, as the commands see it.
 //! - [`record`](Record): one allocation with key, expiry, access clock and small value; large ones are [`Blob`]s.
 //! - [`object`](Object): values that are not strings: lists, sets, sorted sets, hashes, streams.
+//! - [`listpack`]: Redis's format for small collections; `members`: the hash table of large ones; `forms`: how a
+//!   collection has one of several forms behind one word.
 //! - `bitmap`, [`hyperloglog`]: strings as bits and as sketches, pure functions over bytes.
 //! - `table`: extendible hashing over segments that grow, split, shrink and merge alone.
 //! - `defrag`: moving records together (feature `jemalloc`).
@@ -23,6 +25,7 @@ mod db;
 #[cfg(feature = "jemalloc")]
 mod defrag;
 mod entry;
+mod forms;
 mod hash;
 mod hash_map;
 pub mod hyperloglog;
@@ -30,6 +33,7 @@ mod keyspace;
 mod list;
 pub mod listpack;
 mod lock;
+mod members;
 mod object;
 mod record;
 mod root;
@@ -43,12 +47,12 @@ mod value;
 pub use bitmap::{BitOperation, Combination, count_ones, first_bit};
 pub use blob::Blob;
 pub use crossbeam_epoch::Guard;
-pub use db::{Db, DetachedDb, ExpireStep, SCAN_CURSOR_BITS};
+pub use db::{Db, DetachedDb, ExpireStep, Expired, SCAN_CURSOR_BITS};
 #[cfg(feature = "jemalloc")]
 pub use defrag::Defragmented;
 pub use entry::{Entry, ObjectMut, OccupiedEntry, VacantEntry};
 pub use hash::hash_tag;
-pub use hash_map::Hash;
+pub use hash_map::{Field, Hash, HashIter, HashLimits};
 pub use keyspace::{DEFAULT_INLINE_LIMIT, Keyspace, KeyspaceOptions, MAX_SHARDS, Place, ShardGuard};
 pub use list::{Elements, Fill, List, NodeRef, Side};
 pub use lock::{LockCounters, Wake};
@@ -56,8 +60,8 @@ pub use object::{Composite, Object, ObjectRef};
 pub use record::{OwnedRecord, Record};
 pub use root::Expires;
 pub use sample::Sample;
-pub use set::Set;
-pub use sorted_set::SortedSet;
+pub use set::{Set, SetIter, SetLimits};
+pub use sorted_set::{Members, SortedSet, SortedSetLimits};
 pub use stream::Stream;
 pub use table::Ahead;
 pub use value::{EMBSTR_LIMIT, Encoding, IntegerText, Kind, Value, parse_integer};

@@ -3,7 +3,7 @@
 //! The figures are atomics that only the holder of the shard's lock writes, with plain loads and stores, and that
 //! anybody reads.
 
-use core::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use core::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::OnceLock;
 
 use crate::hash::KeyHasher;
@@ -48,7 +48,9 @@ impl Context {
 pub(crate) struct Root {
     pub(crate) table: Table,
     len: AtomicUsize,
-    expires: AtomicUsize,
+    expires: AtomicU32,
+    /// Objects of which elements expire.
+    expiring_objects: AtomicU32,
     /// Sum of the expiry times, in units of [`EXPIRY_UNIT_MS`], modulo 2^64.
     expiry_sum: AtomicI64,
     /// Bytes of the records and their blobs.
@@ -65,6 +67,8 @@ const EXPIRY_UNIT_MS: i64 = 256;
 pub struct Expires {
     /// Keys that have an expiry.
     pub count: usize,
+    /// Keys whose value has elements that have an expiry (fields of hashes).
+    pub objects: usize,
     /// Sum of their expiry times, in units of 256 ms since the Unix epoch.
     sum: i64,
 }
@@ -77,8 +81,15 @@ impl Expires {
         self.sum.checked_div(count).map(|mean| mean.saturating_mul(EXPIRY_UNIT_MS))
     }
 
+    /// Whether anything expires.
+    #[must_use]
+    pub fn any(&self) -> bool {
+        self.count + self.objects > 0
+    }
+
     pub(crate) fn add(&mut self, other: Self) {
         self.count += other.count;
+        self.objects += other.objects;
         self.sum = self.sum.wrapping_add(other.sum);
     }
 }
@@ -89,7 +100,11 @@ impl Root {
     }
 
     pub(crate) fn expires(&self) -> Expires {
-        Expires { count: self.expires.load(Relaxed), sum: self.expiry_sum.load(Relaxed) }
+        Expires {
+            count: self.expires.load(Relaxed) as usize,
+            objects: self.expiring_objects.load(Relaxed) as usize,
+            sum: self.expiry_sum.load(Relaxed),
+        }
     }
 
     /// Bytes of records, blobs and the table.
@@ -138,6 +153,10 @@ impl Root {
             let sum = self.expiry_sum.load(Relaxed).wrapping_add(at.div_euclid(EXPIRY_UNIT_MS));
             self.expiry_sum.store(sum, Relaxed);
         }
+        // SAFETY: as the caller vouches.
+        if unsafe { record.has_expiring_elements() } {
+            self.count_expiring_object(true);
+        }
     }
 
     /// The reverse of [`Root::count_contents_in`].
@@ -153,10 +172,20 @@ impl Root {
             let sum = self.expiry_sum.load(Relaxed).wrapping_sub(at.div_euclid(EXPIRY_UNIT_MS));
             self.expiry_sum.store(sum, Relaxed);
         }
+        // SAFETY: as the caller vouches.
+        if unsafe { record.has_expiring_elements() } {
+            self.count_expiring_object(false);
+        }
     }
 }
 
 impl Root {
+    /// Counts an object whose elements began or ceased to expire. For the holder of the shard's lock.
+    pub(crate) fn count_expiring_object(&self, expiring: bool) {
+        let count = self.expiring_objects.load(Relaxed);
+        self.expiring_objects.store(if expiring { count + 1 } else { count - 1 }, Relaxed);
+    }
+
     /// Counts what the memory of a record's object changed by. For the holder of the shard's lock.
     pub(crate) fn count_memory(&self, before: usize, after: usize) {
         self.memory.store(self.memory.load(Relaxed) - before + after, Relaxed);
@@ -168,7 +197,10 @@ impl Root {
     /// The locks of both are held, and nothing of them is borrowed.
     pub(crate) unsafe fn swap(a: &Root, b: &Root) {
         a.table.swap(&b.table);
-        for (x, y) in [(&a.len, &b.len), (&a.expires, &b.expires), (&a.memory, &b.memory)] {
+        for (x, y) in [(&a.len, &b.len), (&a.memory, &b.memory)] {
+            x.store(y.swap(x.load(Relaxed), Relaxed), Relaxed);
+        }
+        for (x, y) in [(&a.expires, &b.expires), (&a.expiring_objects, &b.expiring_objects)] {
             x.store(y.swap(x.load(Relaxed), Relaxed), Relaxed);
         }
         a.expiry_sum.store(b.expiry_sum.swap(a.expiry_sum.load(Relaxed), Relaxed), Relaxed);

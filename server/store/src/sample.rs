@@ -27,7 +27,9 @@ impl<'a> Db<'a> {
             // SAFETY: the lock is held, see Core; the records are alive during the call.
             position = unsafe {
                 self.core.table().walk_bucket(position, hasher, &mut |found| {
-                    if found.volatile || !sample.volatile {
+                    // A hash may be volatile for its fields alone.
+                    let is_volatile = || found.volatile && found.record.expiry().is_some();
+                    if !sample.volatile || is_volatile() {
                         let record = Record::new(found.record);
                         visit(hasher.hash(record.key()), record);
                         shown += 1;

@@ -3,7 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use boxcar_store::{
-    Db, DetachedDb, Encoding, Entry, Keyspace, KeyspaceOptions, Place, SCAN_CURSOR_BITS, Value, parse_integer,
+    Db, DetachedDb, Encoding, Entry, Expired, Keyspace, KeyspaceOptions, Place, SCAN_CURSOR_BITS, Value,
+    parse_integer,
 };
 use proptest::prelude::*;
 
@@ -248,7 +249,8 @@ impl Pair {
         for shard in 0..self.keyspace.shards() as u32 {
             let mut guard = self.keyspace.try_lock(shard).unwrap();
             let mut gone = Vec::new();
-            let step = guard.db(db).expire_step(now, max, &mut |record| {
+            let step = guard.db(db).expire_step(now, max, &mut |expired| {
+                let Expired::Key(record) = expired else { panic!("there are no hashes") };
                 assert!(record.record().expire_at().unwrap() < now);
                 gone.push(record.record().key().to_vec());
             });

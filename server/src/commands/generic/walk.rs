@@ -199,7 +199,7 @@ fn parse_scan_options(args: Args<'_>, now_ms: i64) -> Result<(Filter<'_>, usize)
 }
 
 /// Reads a cursor as C's `strtoul` does, which Redis uses: with a sign (negative ones wrap), and nothing is 0.
-fn parse_cursor(text: &[u8]) -> Option<u64> {
+pub fn parse_cursor(text: &[u8]) -> Option<u64> {
     let (negative, digits) = match text {
         [] => return Some(0),
         [b'-', digits @ ..] => (true, digits),

@@ -29,7 +29,7 @@ pub(in crate::commands) enum Extended {
 }
 
 impl Extended {
-    pub(super) const ZERO: Self = Self::Finite { negative: false, mantissa: 0, exponent: 0 };
+    pub(in crate::commands) const ZERO: Self = Self::Finite { negative: false, mantissa: 0, exponent: 0 };
 
     /// Reads what C's `strtold` reads when the whole text has to be a number: decimal or hexadecimal, `inf`,
     /// `infinity`. `None` for anything else, for NaN, and for numbers that are too large or too small by magnitude.
@@ -61,7 +61,7 @@ impl Extended {
     }
 
     /// The sum; `None` when it is infinite or no number.
-    pub(super) fn add(self, other: Self) -> Option<Self> {
+    pub(in crate::commands) fn add(self, other: Self) -> Option<Self> {
         let (
             Self::Finite { negative: a_negative, mantissa: a, exponent: a_exponent },
             Self::Finite { negative: b_negative, mantissa: b, exponent: b_exponent },
@@ -117,7 +117,7 @@ impl Extended {
     ///
     /// # Panics
     /// For infinities, which no sum is.
-    pub(super) fn to_text(self) -> String {
+    pub(in crate::commands) fn to_text(self) -> String {
         let Self::Finite { negative, mantissa, exponent } = self else {
             unreachable!("an infinite sum is an error")
         };

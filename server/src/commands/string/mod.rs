@@ -9,7 +9,7 @@
 
 pub mod counter;
 pub mod edit;
-mod extended;
+pub(in crate::commands) mod extended;
 pub mod get;
 pub mod lcs;
 mod options;

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::subject;
-use boxcar_store::Value;
+use boxcar_store::{Expired, Value};
 
 /// Records of one step, as the server takes them.
 const STEP: usize = 32;
@@ -22,7 +22,11 @@ pub fn run(count: usize) {
         for shard in 0..keyspace.shards() as u32 {
             let mut guard = keyspace.lock(shard);
             let locked = Instant::now();
-            guard.db(0).expire_step(2, STEP, &mut |record| gone.push(record));
+            guard.db(0).expire_step(2, STEP, &mut |expired| {
+                if let Expired::Key(record) = expired {
+                    gone.push(record);
+                }
+            });
             drop(guard);
             holds.push(u32::try_from(locked.elapsed().as_nanos()).unwrap_or(u32::MAX));
             gone.clear();

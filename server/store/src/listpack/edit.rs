@@ -28,6 +28,11 @@ impl Listpack {
         at
     }
 
+    /// Inserts several elements before the one at a cursor.
+    pub fn insert_all_before(&mut self, at: Cursor, elements: &[Value<'_>]) {
+        self.put(at.offset(), 0, 0, elements);
+    }
+
     /// Inserts an element behind the one at a cursor, and returns its place.
     pub fn insert_after(&mut self, at: Cursor, element: Value<'_>) -> Cursor {
         let behind = self.end_of(at);

@@ -26,12 +26,13 @@ const HEADER: usize = 6;
 const EMPTY: usize = HEADER + 1;
 /// The stored number of elements that says nothing: count them.
 const UNCOUNTED: usize = u16::MAX as usize;
-/// Alignment of the allocation; owners may use the low bits of the pointer that it leaves free.
+/// Alignment of the allocation: types that keep a listpack among other forms tell them by the low bits of the pointer.
 const ALIGN: usize = 8;
 
 /// A short sequence of strings and integers. See the module.
 ///
 /// Everything but appending is linear in the bytes: whoever keeps one bounds it by a number of elements and a size.
+#[repr(transparent)]
 pub struct Listpack {
     start: NonNull<u8>,
 }
@@ -77,7 +78,6 @@ impl Listpack {
     }
 
     /// Gives up ownership; the pointer, aligned to eight bytes, must come back through [`Listpack::from_raw`].
-    #[allow(dead_code, reason = "for types that tag the pointer")]
     pub(crate) fn into_raw(self) -> NonNull<u8> {
         let start = self.start;
         core::mem::forget(self);
@@ -87,7 +87,6 @@ impl Listpack {
     /// # Safety
     /// `raw` came from [`Listpack::into_raw`], and no two owners made from it are dropped or changed.
     #[inline]
-    #[allow(dead_code, reason = "for types that tag the pointer")]
     pub(crate) unsafe fn from_raw(raw: NonNull<u8>) -> Self {
         Self { start: raw }
     }

@@ -256,11 +256,3 @@ fn memory_is_the_size_class() {
     assert_eq!(listpack.memory(), 16);
     assert_eq!(size_of::<Option<Listpack>>(), 8);
 }
-
-#[test]
-fn pointers_come_back_from_raw() {
-    let raw = of(&[b"a"]).into_raw();
-    assert_eq!(raw.addr().get() % ALIGN, 0);
-    // SAFETY: the pointer comes from into_raw, once.
-    assert_eq!(texts(&unsafe { Listpack::from_raw(raw) }), [b"a"]);
-}

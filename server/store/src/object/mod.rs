@@ -34,6 +34,13 @@ pub trait Composite: sealed::Sealed + Clone + Send + Into<Object> {
 
     /// Bytes of memory beyond the word itself. Constant time: it is asked for before and after every change.
     fn memory(&self) -> usize;
+
+    /// A moment, in Unix milliseconds, before which no element expires; `None` when none ever does. Constant time, as
+    /// for `memory`.
+    #[inline]
+    fn next_expiry(&self) -> Option<i64> {
+        None
+    }
 }
 
 macro_rules! objects {
@@ -123,6 +130,13 @@ macro_rules! objects {
             #[expect(clippy::len_without_is_empty, reason = "an object in the keyspace is never empty, streams aside")]
             pub fn len(self) -> usize {
                 match self { $(Self::$kind(object) => object.len(),)* }
+            }
+
+            /// A moment before which no element expires.
+            #[must_use]
+            #[inline]
+            pub fn next_expiry(self) -> Option<i64> {
+                match self { $(Self::$kind(object) => object.next_expiry(),)* }
             }
 
             /// Bytes of memory beyond the record.

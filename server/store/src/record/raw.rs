@@ -198,6 +198,26 @@ impl RawRecord {
         }
     }
 
+    /// Whether the value is an object of which elements expire.
+    ///
+    /// # Safety
+    /// See the type.
+    #[inline]
+    pub(crate) unsafe fn has_expiring_elements(self) -> bool {
+        // SAFETY: as the caller vouches.
+        unsafe { self.object() }.is_some_and(|object| object.next_expiry().is_some())
+    }
+
+    /// Whether the expiry cycle should look at the record: it has an expiry, or elements that have one.
+    ///
+    /// # Safety
+    /// See the type.
+    #[inline]
+    pub(crate) unsafe fn may_expire(self) -> bool {
+        // SAFETY: as the caller vouches.
+        unsafe { self.expiry().is_some() || self.has_expiring_elements() }
+    }
+
     /// Where the object of this kind is, if the value is one.
     ///
     /// # Safety

@@ -32,7 +32,7 @@ pub(super) fn tag_of(hash: u64) -> u8 {
     if byte <= LINK { byte + 2 } else { byte }
 }
 
-/// What a slot holds: the record's address, whether it has an expiry (lowest bit), and sixteen bits of its hash
+/// What a slot holds: the record's address, whether it may expire in whole or in part (lowest bit), and sixteen bits of its hash
 /// (highest bits), so that a segment is rebuilt without touching its records.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Word(pub(super) *mut u64);

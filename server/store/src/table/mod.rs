@@ -29,6 +29,7 @@ use crate::hash::KeyHasher;
 use crate::record::RawRecord;
 
 pub use self::prefetch::Ahead;
+pub(crate) use self::prefetch::prefetch;
 pub(crate) use self::segment::Location;
 pub(crate) use self::walk::Found;
 
@@ -70,8 +71,8 @@ impl Table {
         unsafe { at.bucket.as_ref().word(at.slot).record() }
     }
 
-    /// Puts another record of the same key in the place of the one at `at`, or the same one after its expiry came
-    /// or went.
+    /// Puts another record of the same key in the place of the one at `at`, or the same one after an expiry came or
+    /// went.
     ///
     /// # Safety
     /// As for [`Table::record`].
@@ -79,7 +80,7 @@ impl Table {
         // SAFETY: as the caller vouches.
         unsafe {
             let bucket = at.bucket.as_ref();
-            let volatile = record.expiry().is_some();
+            let volatile = record.may_expire();
             bucket.set_word(at.slot, Word::new(record, bucket.word(at.slot).stamp(), volatile));
         }
     }

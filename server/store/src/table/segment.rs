@@ -366,7 +366,7 @@ unsafe fn find_in(bucket: &Bucket, control: Control, tag: u8, key: &[u8]) -> Opt
 #[inline]
 pub(super) fn word_of(record: RawRecord, hash: u64, depth: u32) -> Word {
     // SAFETY: the caller owns the record and is about to hand it to the table.
-    Word::new(record, stamp_of(hash, depth), unsafe { record.expiry() }.is_some())
+    Word::new(record, stamp_of(hash, depth), unsafe { record.may_expire() })
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ const RANDOM_TRIES: usize = 32;
 #[derive(Clone, Copy)]
 pub(crate) struct Found {
     pub(crate) record: RawRecord,
-    /// Whether it has an expiry; known without touching the record.
+    /// Whether it, or an element of it, has an expiry; known without touching the record.
     pub(crate) volatile: bool,
 }
 

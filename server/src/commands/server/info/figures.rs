@@ -169,6 +169,7 @@ pub fn stats(server: &Server, text: &mut String) {
         "sync_full": 0,
         "sync_partial_ok": 0,
         "sync_partial_err": 0,
+        "expired_subkeys": totals.expired_fields,
         "expired_keys": totals.expired_keys,
         "expired_stale_perc": format_args!("{:.2}", server.stats.expiry.stale_percent()),
         "expired_time_cap_reached_count": server.stats.expiry.time_cap_reached(),

@@ -1,0 +1,204 @@
+//! Hashes: fields and their values, each field possibly with an expiry of its own.
+//!
+//! - A **listpack** of fields and values, in the order in which they came, while it is small.
+//! - A listpack of fields, values and expiries (zero for none), those with an expiry first and in its order, once a
+//!   field has had one (`listpackex`).
+//! - A hash table of records ([`Members`]) when there are many fields, or long ones.
+//!
+//! A hash never returns to an earlier form. A field whose expiry has passed is still there, until somebody removes
+//! it: callers look at [`Field::expire_at`].
+
+mod edit;
+mod expiry;
+mod small;
+#[cfg(test)]
+mod tests;
+
+use core::mem::ManuallyDrop;
+
+use crate::forms::{Boxed, forms};
+use crate::listpack::Listpack;
+use crate::members::{self, Members};
+use crate::object::Composite;
+use crate::record::Record;
+use crate::value::{Encoding, Kind, Value};
+
+forms!(Word, Form, FormMut {
+    listpack: Listpack(Listpack) = 0,
+    expiring: Expiring(Boxed<Listpack, 1>) = 1,
+    table: Table(Boxed<Members, 2>) = 2,
+});
+
+/// Fields and their values. See the module.
+#[derive(Clone)]
+pub struct Hash {
+    word: Word,
+}
+
+/// Until when a hash is a listpack.
+#[derive(Clone, Copy, Debug)]
+pub struct HashLimits {
+    /// The most fields (`hash-max-listpack-entries`).
+    pub entries: usize,
+    /// The longest field or value in bytes (`hash-max-listpack-value`).
+    pub value: usize,
+}
+
+/// A field of a hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Field<'a> {
+    /// Its name.
+    pub name: Value<'a>,
+    /// Its value.
+    pub value: Value<'a>,
+    /// When it expires, in Unix milliseconds.
+    pub expire_at: Option<i64>,
+}
+
+impl Field<'_> {
+    /// Whether its time has come: it lives through the whole millisecond that its expiry names.
+    #[must_use]
+    #[inline]
+    pub fn is_due(&self, now_ms: i64) -> bool {
+        self.expire_at.is_some_and(|moment| moment < now_ms)
+    }
+}
+
+impl<'a> From<Record<'a>> for Field<'a> {
+    #[inline]
+    fn from(record: Record<'a>) -> Self {
+        Field {
+            name: Value::Bytes(record.key()),
+            value: record.string().expect("a field's record holds a string"),
+            expire_at: record.expire_at(),
+        }
+    }
+}
+
+impl Hash {
+    /// A hash without fields.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { word: Listpack::new().into() }
+    }
+
+    /// The field with this name.
+    #[must_use]
+    #[inline]
+    pub fn get(&self, name: &[u8]) -> Option<Field<'_>> {
+        match self.word.form() {
+            Form::Listpack(pack) => small::get(pack, name),
+            Form::Expiring(pack) => small::get_expiring(pack, name),
+            Form::Table(members) => members.get(name).map(Field::from),
+        }
+    }
+
+    /// All fields: in the order of a listpack, or in none.
+    #[must_use]
+    pub fn iter(&self) -> HashIter<'_> {
+        match self.word.form() {
+            Form::Listpack(pack) => HashIter::Listpack(pack.iter()),
+            Form::Expiring(pack) => HashIter::Expiring(pack.iter()),
+            Form::Table(members) => HashIter::Table(members.iter()),
+        }
+    }
+
+    /// A field that 64 random bits decide on; all have nearly the same chance. Constant time but for a listpack.
+    #[must_use]
+    pub fn random(&self, rng: u64) -> Option<Field<'_>> {
+        match self.word.form() {
+            Form::Listpack(pack) => small::at(pack, rng as usize % (pack.len() / 2).max(1)),
+            Form::Expiring(pack) => small::at_expiring(pack, rng as usize % (pack.len() / 3).max(1)),
+            Form::Table(members) => members.random(rng).map(Field::from),
+        }
+    }
+
+    /// Visits at least `count` fields from a cursor on, as long as there are any, and returns the cursor that goes on,
+    /// zero at the end. A listpack is visited as a whole. A field that is there during a whole scan is visited, and
+    /// as long as the form stays, once; any cursor is accepted.
+    pub fn scan(&self, cursor: u64, count: usize, visit: &mut dyn FnMut(Field<'_>)) -> u64 {
+        let Form::Table(members) = self.word.form() else {
+            self.iter().for_each(visit);
+            return 0;
+        };
+        let (mut position, mut visited) = (cursor, 0);
+        loop {
+            position = members.scan(position, &mut |record| {
+                visited += 1;
+                visit(record.into());
+            });
+            if position == 0 || visited >= count {
+                return position;
+            }
+        }
+    }
+}
+
+impl Default for Hash {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Composite for Hash {
+    const KIND: Kind = Kind::Hash;
+
+    fn encoding(&self) -> Encoding {
+        match self.word.form() {
+            Form::Listpack(_) => Encoding::Listpack,
+            Form::Expiring(_) => Encoding::ListpackEx,
+            Form::Table(_) => Encoding::Hashtable,
+        }
+    }
+
+    #[inline]
+    fn len(&self) -> usize {
+        match self.word.form() {
+            Form::Listpack(pack) => pack.len() / 2,
+            Form::Expiring(pack) => pack.len() / 3,
+            Form::Table(members) => members.len(),
+        }
+    }
+
+    #[inline]
+    fn memory(&self) -> usize {
+        match self.word.form() {
+            Form::Listpack(pack) => pack.memory(),
+            Form::Expiring(pack) => pack.memory() + size_of::<Listpack>(),
+            Form::Table(members) => members.memory(),
+        }
+    }
+
+    #[inline]
+    fn next_expiry(&self) -> Option<i64> {
+        match self.word.form() {
+            Form::Listpack(_) => None,
+            Form::Expiring(pack) => small::at_expiring(pack, 0)?.expire_at,
+            Form::Table(members) => members.next_expiry(),
+        }
+    }
+}
+
+/// The fields of a hash.
+pub enum HashIter<'a> {
+    /// Of a listpack.
+    Listpack(crate::listpack::Iter<'a>),
+    /// Of a listpack with expiries.
+    Expiring(crate::listpack::Iter<'a>),
+    /// Of a hash table.
+    #[expect(private_interfaces, reason = "nobody outside looks into the variants")]
+    Table(members::Iter<'a>),
+}
+
+impl<'a> Iterator for HashIter<'a> {
+    type Item = Field<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Field<'a>> {
+        match self {
+            Self::Listpack(pack) => small::next(pack),
+            Self::Expiring(pack) => small::next_expiring(pack),
+            Self::Table(members) => members.next().map(Field::from),
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! Sets: distinct strings.
+//!
+//! - An **intset**, sorted, while all are integers and few.
+//! - A **listpack** in the order in which they came, while they are few and short.
+//! - A hash table of records ([`Members`]) otherwise.
+
+mod edit;
+pub(crate) mod intset;
+#[cfg(test)]
+mod tests;
+
+use core::mem::ManuallyDrop;
+
+use crate::forms::{Boxed, forms};
+use crate::listpack::Listpack;
+use crate::members::{self, Members};
+use crate::object::Composite;
+use crate::value::{Encoding, Kind, Value};
+use intset::Intset;
+
+forms!(Word, Form, FormMut {
+    listpack: Listpack(Listpack) = 0,
+    intset: Intset(Intset) = 1,
+    table: Table(Boxed<Members, 2>) = 2,
+});
+
+/// Distinct strings. See the module.
+#[derive(Clone)]
+pub struct Set {
+    word: Word,
+}
+
+/// Until when a set is an intset or a listpack.
+#[derive(Clone, Copy, Debug)]
+pub struct SetLimits {
+    /// The most members of an intset (`set-max-intset-entries`).
+    pub intset_entries: usize,
+    /// The most members of a listpack (`set-max-listpack-entries`).
+    pub listpack_entries: usize,
+    /// The longest member of a listpack in bytes (`set-max-listpack-value`).
+    pub listpack_value: usize,
+}
+
+impl Set {
+    /// A set without members, in the form for `count` of them like `member`.
+    #[must_use]
+    pub fn for_members(member: &[u8], count: usize, limits: SetLimits) -> Self {
+        let is_integer = matches!(Value::encode(member), Value::Integer(_));
+        let word = if is_integer && count <= limits.intset_entries {
+            Intset::new().into()
+        } else if count <= limits.listpack_entries {
+            Listpack::new().into()
+        } else {
+            Boxed::new(Members::default()).into()
+        };
+        Self { word }
+    }
+
+    /// A set without members, as an intset.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { word: Intset::new().into() }
+    }
+
+    /// A set without members, as a hash table.
+    #[must_use]
+    pub fn new_table() -> Self {
+        Self { word: Boxed::new(Members::default()).into() }
+    }
+
+    /// A set without members, as a listpack.
+    #[must_use]
+    pub fn new_listpack() -> Self {
+        Self { word: Listpack::new().into() }
+    }
+
+    /// Whether this is a member.
+    #[must_use]
+    #[inline]
+    pub fn contains(&self, member: Value<'_>) -> bool {
+        match (self.word.form(), member) {
+            (Form::Intset(set), Value::Integer(number)) => set.contains(number),
+            (Form::Intset(set), Value::Bytes(bytes)) => match Value::encode(bytes) {
+                Value::Integer(number) => set.contains(number),
+                Value::Bytes(_) => false,
+            },
+            (Form::Listpack(pack), _) => pack.first().is_some_and(|at| pack.find(member, at, 0).is_some()),
+            (Form::Table(members), _) => {
+                members.get(member.as_bytes(&mut crate::IntegerText::default())).is_some()
+            }
+        }
+    }
+
+    /// All members: an intset's in ascending order, a listpack's in the order in which they came, others in none.
+    #[must_use]
+    pub fn iter(&self) -> SetIter<'_> {
+        match self.word.form() {
+            Form::Listpack(pack) => SetIter::Listpack(pack.iter()),
+            Form::Intset(set) => SetIter::Intset(set, 0),
+            Form::Table(members) => SetIter::Table(members.iter()),
+        }
+    }
+
+    /// A member that 64 random bits decide on; all have nearly the same chance. Constant time but for a listpack.
+    #[must_use]
+    pub fn random(&self, rng: u64) -> Option<Value<'_>> {
+        match self.word.form() {
+            Form::Listpack(pack) => {
+                Some(pack.get(pack.seek((rng % pack.len().max(1) as u64).cast_signed())?))
+            }
+            Form::Intset(set) => set.get((rng % set.len().max(1) as u64) as usize).map(Value::Integer),
+            Form::Table(members) => members.random(rng).map(|record| Value::Bytes(record.key())),
+        }
+    }
+
+    /// Visits at least `count` members from a cursor on, as long as there are any, and returns the cursor that goes
+    /// on, zero at the end. Intsets and listpacks are visited as a whole. A member that is there during a whole scan
+    /// is visited; any cursor is accepted.
+    pub fn scan(&self, cursor: u64, count: usize, visit: &mut dyn FnMut(Value<'_>)) -> u64 {
+        let Form::Table(members) = self.word.form() else {
+            self.iter().for_each(visit);
+            return 0;
+        };
+        let (mut position, mut visited) = (cursor, 0);
+        loop {
+            position = members.scan(position, &mut |record| {
+                visited += 1;
+                visit(Value::Bytes(record.key()));
+            });
+            if position == 0 || visited >= count {
+                return position;
+            }
+        }
+    }
+}
+
+impl Default for Set {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Composite for Set {
+    const KIND: Kind = Kind::Set;
+
+    fn encoding(&self) -> Encoding {
+        match self.word.form() {
+            Form::Listpack(_) => Encoding::Listpack,
+            Form::Intset(_) => Encoding::Intset,
+            Form::Table(_) => Encoding::Hashtable,
+        }
+    }
+
+    #[inline]
+    fn len(&self) -> usize {
+        match self.word.form() {
+            Form::Listpack(pack) => pack.len(),
+            Form::Intset(set) => set.len(),
+            Form::Table(members) => members.len(),
+        }
+    }
+
+    #[inline]
+    fn memory(&self) -> usize {
+        match self.word.form() {
+            Form::Listpack(pack) => pack.memory(),
+            Form::Intset(set) => set.memory(),
+            Form::Table(members) => members.memory(),
+        }
+    }
+}
+
+/// The members of a set.
+#[expect(private_interfaces, reason = "nobody outside looks into the variants")]
+pub enum SetIter<'a> {
+    /// Of a listpack.
+    Listpack(crate::listpack::Iter<'a>),
+    /// Of an intset, from an index on.
+    Intset(&'a Intset, usize),
+    /// Of a hash table.
+    Table(members::Iter<'a>),
+}
+
+impl<'a> Iterator for SetIter<'a> {
+    type Item = Value<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Value<'a>> {
+        match self {
+            Self::Listpack(pack) => pack.next(),
+            Self::Intset(set, index) => {
+                *index += 1;
+                set.get(*index - 1).map(Value::Integer)
+            }
+            Self::Table(members) => members.next().map(|record| Value::Bytes(record.key())),
+        }
+    }
+}
