@@ -397,7 +397,7 @@ impl Player<'_> {
         if let Some(connection) = self.clients.get_mut(&client) {
             match (command, &mut connection.queued) {
                 ("exec" | "discard" | "reset", queued) if ends_transaction(peer) => {
-                    executed = queued.take().unwrap_or_default()
+                    executed = queued.take().unwrap_or_default();
                 }
                 (_, Some(queue)) if is_queued => queue.push((command.to_owned(), call.to_vec())),
                 ("multi", queued) if !peer.is_error() => *queued = Some(Vec::new()),
