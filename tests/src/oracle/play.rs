@@ -334,8 +334,12 @@ impl Player<'_> {
     fn settle(&mut self) -> Result<(), Box<Failure>> {
         let step = self.steps.len().saturating_sub(1);
         self.settle_waiting(step)?;
-        let listening: Vec<u8> =
-            self.clients.iter().filter(|(_, c)| c.listening && c.queued.is_none()).map(|(n, _)| *n).collect();
+        let listening: Vec<u8> = self
+            .clients
+            .iter()
+            .filter(|(_, c)| c.listening && c.queued.is_none() && c.waiting.is_none())
+            .map(|(n, _)| *n)
+            .collect();
         for client in listening {
             self.messages(client, "message", step)?;
         }

@@ -1,6 +1,7 @@
 //! What may differ between two servers, each row with its reason. Whatever no row covers must be the same bytes.
 
 use super::failure::Came;
+use super::pools::fits;
 use crate::value::Value;
 
 /// How two replies may differ.
@@ -20,6 +21,8 @@ pub enum Rule {
     Except(&'static [&'static str]),
     /// The third of four elements, a time.
     PendingTimes,
+    /// Texts that are the same numbers.
+    Numbers,
     /// Anything of the same kind: both integers, both errors, both arrays.
     Kind,
     /// Boxcar refuses what the real server takes.
@@ -61,7 +64,7 @@ pub enum Peers {
     From(u32, u32),
 }
 
-/// A row. A command's name may begin with a star.
+/// A row. A command's name may begin or end with a star.
 #[derive(Debug)]
 pub struct Tolerance {
     command: &'static str,
@@ -194,6 +197,26 @@ pub const TOLERANCES: &[Tolerance] = &[
     version("xreadgroup", Peers::Before(7, 4), Rule::PeerSays(UNBALANCED), "newer versions name `>`"),
     version("xinfo", Peers::Before(7, 2), Rule::Kind, CONSUMERS),
     version("xgroup|createconsumer", Peers::Before(7, 2), Rule::Kind, CONSUMERS),
+    version(
+        "z*",
+        Peers::Before(7, 2),
+        Rule::Numbers,
+        "doubles are written in as few digits as needed since 7.2",
+    ),
+    version(
+        "bz*",
+        Peers::Before(7, 2),
+        Rule::Numbers,
+        "doubles are written in as few digits as needed since 7.2",
+    ),
+    version(
+        "geo*",
+        Peers::Before(7, 2),
+        Rule::Numbers,
+        "doubles are written in as few digits as needed since 7.2",
+    ),
+    version("zrank", Peers::Before(7, 2), Rule::BothErrors, "WITHSCORE came with 7.2"),
+    version("zrevrank", Peers::Before(7, 2), Rule::BothErrors, "WITHSCORE came with 7.2"),
     version("object|encoding", Peers::Before(7, 2), Rule::Kind, "listpacks for sets came with 7.2"),
     version("smembers", Peers::Before(7, 2), Rule::Unordered, "listpacks for sets came with 7.2"),
     version("sinter", Peers::Before(7, 2), Rule::Unordered, "listpacks for sets came with 7.2"),
@@ -223,11 +246,7 @@ pub fn same(names: &[&str], call: &[Vec<u8>], setting: Setting, peer: &Value, bo
             Peers::Before(major, minor) => setting.version < (major, minor),
             Peers::From(major, minor) => setting.version >= (major, minor),
         };
-        let for_command = match row.command.strip_prefix('*') {
-            Some(end) => names.iter().any(|name| name.ends_with(end)),
-            None => names.contains(&row.command),
-        };
-        for_peer && for_command
+        for_peer && names.iter().any(|name| fits(row.command, name))
     };
     TOLERANCES.iter().filter(applies).any(|row| allows(row.rule, call, setting, peer, boxcar))
 }
@@ -316,6 +335,7 @@ fn allows(rule: Rule, call: &[Vec<u8>], setting: Setting, peer: &Value, boxcar: 
         Rule::RefusedWithNul if !call.iter().any(|word| word.contains(&0)) => false,
         Rule::Refused | Rule::RefusedWithNul => !peer.is_error() && boxcar.is_error(),
         Rule::PeerSays(text) => peer.is_error() && peer.to_text() == text,
+        Rule::Numbers => same_numbers(peer, boxcar),
         Rule::Except(fields) => same_except(fields, peer, boxcar),
         Rule::PendingTimes => match (peer, boxcar) {
             (Value::Array(a), Value::Array(b)) => {
@@ -352,6 +372,19 @@ fn same_except(fields: &[&str], peer: &Value, boxcar: &Value) -> bool {
             a.len() == b.len() && (0..a.len()).all(alike)
         }
         (Value::Integer(a), Value::Integer(b)) if *a > MOMENTS && *b > MOMENTS => a.abs_diff(*b) < 60_000,
+        _ => peer == boxcar,
+    }
+}
+
+fn same_numbers(peer: &Value, boxcar: &Value) -> bool {
+    match (peer, boxcar) {
+        (Value::Array(a), Value::Array(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same_numbers(a, b))
+        }
+        (Value::Bulk(_), Value::Bulk(_)) | (Value::Double(_), Value::Double(_)) => {
+            let number = |value: &Value| value.to_text().parse::<f64>().ok();
+            peer == boxcar || number(peer).is_some_and(|peer| Some(peer) == number(boxcar))
+        }
         _ => peer == boxcar,
     }
 }
