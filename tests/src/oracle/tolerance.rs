@@ -23,6 +23,10 @@ pub enum Rule {
     PendingTimes,
     /// Texts that are the same numbers.
     Numbers,
+    /// Texts that are the same numbers but for rounding.
+    NearNumbers,
+    /// Lists of integers, each of which differs by at most so much.
+    EachWithin(i64),
     /// Anything of the same kind: both integers, both errors, both arrays.
     Kind,
     /// Boxcar refuses what the real server takes.
@@ -90,6 +94,8 @@ const NUL: Why = Why::Intended("CLIENT SETNAME, CLIENT SETINFO, HELLO SETNAME wi
 const OWN: Why = Why::Contract("tells of the server itself, or of the connection");
 
 const CONSUMERS: &str = "consumers that find nothing are made since 7.2";
+const RANGE: &str =
+    "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807";
 const UNBALANCED: &str =
     "ERR Unbalanced XREAD list of streams: for each stream key an ID or '$' must be specified.";
 
@@ -122,6 +128,10 @@ pub const TOLERANCES: &[Tolerance] = &[
     row("pexpire", Rule::IntegersIfCompared, CLOCK),
     row("expiretime", Rule::Within(5), CLOCK),
     row("pexpiretime", Rule::Within(5000), CLOCK),
+    row("httl", Rule::EachWithin(5), CLOCK),
+    row("hpttl", Rule::EachWithin(5000), CLOCK),
+    row("hexpiretime", Rule::EachWithin(5), CLOCK),
+    row("hpexpiretime", Rule::EachWithin(5000), CLOCK),
     row("time", Rule::Kind, CLOCK),
     row("lastsave", Rule::Kind, CLOCK),
     row("object|idletime", Rule::Within(5), CLOCK),
@@ -185,7 +195,6 @@ pub const TOLERANCES: &[Tolerance] = &[
         Rule::PeerSays("ERR invalid cursor"),
         "cursors with a sign, and empty ones, are refused since 8.0",
     ),
-    version("scan", Peers::From(8, 0), Rule::Refused, "cursors after a blank are taken since 8.0"),
     version(
         "xread",
         Peers::Before(7, 4),
@@ -215,6 +224,14 @@ pub const TOLERANCES: &[Tolerance] = &[
         Rule::Numbers,
         "doubles are written in as few digits as needed since 7.2",
     ),
+    version(
+        "geo*",
+        Peers::From(8, 0),
+        Rule::NearNumbers,
+        "coordinates are written like other doubles since 8.0",
+    ),
+    version("*scan", Peers::From(8, 0), Rule::Refused, "cursors after a blank are taken since 8.0"),
+    version("lrem", Peers::From(8, 0), Rule::PeerSays(RANGE), "the smallest count is refused since 8.0"),
     version("zrank", Peers::Before(7, 2), Rule::BothErrors, "WITHSCORE came with 7.2"),
     version("zrevrank", Peers::Before(7, 2), Rule::BothErrors, "WITHSCORE came with 7.2"),
     version("object|encoding", Peers::Before(7, 2), Rule::Kind, "listpacks for sets came with 7.2"),
@@ -335,7 +352,15 @@ fn allows(rule: Rule, call: &[Vec<u8>], setting: Setting, peer: &Value, boxcar: 
         Rule::RefusedWithNul if !call.iter().any(|word| word.contains(&0)) => false,
         Rule::Refused | Rule::RefusedWithNul => !peer.is_error() && boxcar.is_error(),
         Rule::PeerSays(text) => peer.is_error() && peer.to_text() == text,
-        Rule::Numbers => same_numbers(peer, boxcar),
+        Rule::Numbers => same_numbers(peer, boxcar, 0.0),
+        Rule::NearNumbers => same_numbers(peer, boxcar, 1e-12),
+        Rule::EachWithin(most) => match (peer, boxcar) {
+            (Value::Array(a), Value::Array(b)) => {
+                let alike = |(a, b)| a == b || allows(Rule::Within(most), call, setting, a, b);
+                a.len() == b.len() && a.iter().zip(b).all(alike)
+            }
+            _ => false,
+        },
         Rule::Except(fields) => same_except(fields, peer, boxcar),
         Rule::PendingTimes => match (peer, boxcar) {
             (Value::Array(a), Value::Array(b)) => {
@@ -376,14 +401,15 @@ fn same_except(fields: &[&str], peer: &Value, boxcar: &Value) -> bool {
     }
 }
 
-fn same_numbers(peer: &Value, boxcar: &Value) -> bool {
+fn same_numbers(peer: &Value, boxcar: &Value, rounding: f64) -> bool {
     match (peer, boxcar) {
         (Value::Array(a), Value::Array(b)) => {
-            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same_numbers(a, b))
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same_numbers(a, b, rounding))
         }
         (Value::Bulk(_), Value::Bulk(_)) | (Value::Double(_), Value::Double(_)) => {
             let number = |value: &Value| value.to_text().parse::<f64>().ok();
-            peer == boxcar || number(peer).is_some_and(|peer| Some(peer) == number(boxcar))
+            let near = |a: f64, b: f64| a == b || (a - b).abs() <= rounding * a.abs().max(1.0);
+            peer == boxcar || number(peer).zip(number(boxcar)).is_some_and(|(a, b)| near(a, b))
         }
         _ => peer == boxcar,
     }
