@@ -206,7 +206,7 @@ impl<'k> Keys<'k> {
 
     /// Whether this shard is locked.
     pub fn holds_shard(&self, shard: u32) -> bool {
-        self.held.binary_search_by_key(&shard, |guard| guard.shard()).is_ok()
+        self.held.binary_search_by_key(&shard, ShardGuard::shard).is_ok()
     }
 
     /// The locked shard with this number.
