@@ -12,7 +12,7 @@ use crate::commands::access::AccessClock;
 use crate::commands::blocking;
 use crate::commands::call::{call, write_error};
 use crate::commands::row::Flags;
-use crate::commands::{Args, Cx, Entry, Keys, Locks, Server};
+use crate::commands::{Again, Args, Cx, Entry, Keys, Locks, Server};
 use crate::config::rows;
 use crate::observability::stats::ThreadStats;
 use boxcar_resp::{Commands, Reply};
@@ -64,6 +64,11 @@ pub enum Stop {
         /// First command not executed.
         command: usize,
     },
+    /// The command lets other connections have their turn before it goes on.
+    Yielded {
+        /// The command.
+        command: usize,
+    },
     /// The connection ends after these replies; what follows is not executed.
     Closing,
 }
@@ -78,9 +83,21 @@ impl Stop {
             | Self::Paused { command }
             | Self::OutputFull { command }
             | Self::Home { command }
+            | Self::Yielded { command }
             | Self::Mail { command } => Some(command),
         }
     }
+}
+
+/// How the execution of one command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Called {
+    /// With a reply.
+    Answered,
+    /// It waits (see [`crate::commands::blocking`]).
+    Blocked,
+    /// It has to be executed again.
+    Again(Again),
 }
 
 /// Where an executor's thread stands to the connections whose commands it executes.
@@ -301,8 +318,7 @@ impl<'k> Run<'k, '_> {
         Stop::Finished
     }
 
-    /// Executes a command whose locks are held, and whatever waited for what it has brought. True when the command
-    /// waits itself.
+    /// Executes a command whose locks are held, and whatever waited for what it has brought.
     fn call(
         &mut self,
         entry: &'k Entry,
@@ -310,14 +326,18 @@ impl<'k> Run<'k, '_> {
         session: &mut Session,
         keys: &mut Keys<'k>,
         reply: &mut Reply,
-    ) -> bool {
+    ) -> Called {
         self.last = Some(entry.id);
         keys.db = session.db;
         keys.no_touch = session.no_touch;
         let mut cx = self.context(entry, session, keys, reply);
         call(&mut cx, args);
         self.tick = cx.tick;
-        let blocked = cx.blocked;
+        let called = match cx.again {
+            Some(again) => Called::Again(again),
+            None if cx.blocked => Called::Blocked,
+            None => Called::Answered,
+        };
         if keys.has_ready() {
             blocking::serve(self.server, self.stats, keys);
             self.tick = Ticks::now();
@@ -327,7 +347,7 @@ impl<'k> Run<'k, '_> {
         if !entry.flags.contains(Flags::READONLY) {
             keys.count_growth(&self.server.budget);
         }
-        blocked
+        called
     }
 
     fn context<'c>(
@@ -348,6 +368,7 @@ impl<'k> Run<'k, '_> {
             tick: self.tick,
             serving: false,
             blocked: false,
+            again: None,
         }
     }
 
@@ -387,6 +408,7 @@ impl<'k> Run<'k, '_> {
                 session.close_after_reply = true;
             }
             Err((entry, mut error)) => {
+                session.walk = None;
                 if entry.is_some_and(|entry| entry.locks == Locks::Transaction) {
                     error = exec_abort(&error);
                     session.discard_transaction();
@@ -410,8 +432,8 @@ impl<'k> Run<'k, '_> {
                 } else if self.place == Where::Away && flags_of(entry, session).contains(Flags::HOME) {
                     return Stop::Home { command };
                 } else if !self.awaits_room(entry, session) && self.lock(entry, args, session, keys) {
-                    let blocked = self.call(entry, args, session, keys, reply);
-                    if blocked {
+                    let called = self.call(entry, args, session, keys, reply);
+                    if called == Called::Blocked {
                         self.leave_waiting(slot);
                         keys.release();
                         keys.forget_plan();
@@ -420,6 +442,9 @@ impl<'k> Run<'k, '_> {
                     }
                     keys.release();
                     keys.forget_plan();
+                    if let Called::Again(again) = called {
+                        return self.put_off(command, again, session);
+                    }
                     pushes = entry.flags.contains(Flags::PUSHES);
                 } else {
                     return Stop::Parked { command };
@@ -431,6 +456,15 @@ impl<'k> Run<'k, '_> {
             reply.truncate(before);
         }
         if session.close_after_reply { Stop::Closing } else { Stop::Finished }
+    }
+
+    /// The command is executed again later.
+    fn put_off(&self, command: usize, again: Again, session: &Session) -> Stop {
+        match again {
+            Again::WhenFree(shard) if self.park(shard, session) => Stop::Parked { command },
+            // The shard has become free meanwhile, or it is only the others' turn.
+            Again::WhenFree(_) | Again::InTurn => Stop::Yielded { command },
+        }
     }
 
     /// Leaves the session with the waiter of its client, before anybody can find that in a queue.

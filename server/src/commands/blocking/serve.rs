@@ -75,6 +75,7 @@ fn serve_waiter<'k>(server: &'k Server, stats: &'k ThreadStats, keys: &mut Keys<
         tick: Ticks::now(),
         serving: true,
         blocked: false,
+        again: None,
     };
     call(&mut cx, Args::new(&waiter.command.input, &waiter.command.args));
     let blocked = cx.blocked;
