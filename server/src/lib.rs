@@ -13,3 +13,4 @@ pub mod config;
 pub mod net;
 pub mod observability;
 pub mod shard;
+pub mod steering;

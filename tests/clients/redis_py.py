@@ -109,6 +109,22 @@ def pubsub(r, protocol):
         assert next_message(p) == ("smessage", None, "shard", "s")
 
 
+def caching(r, port):
+    """Client-side caching as it is used over RESP2: another connection gets the invalidations."""
+    with r.pubsub() as p, redis.Redis(port=port, single_connection_client=True) as reader:
+        p.execute_command("CLIENT", "ID")
+        listener = p.parse_response()
+        p.subscribe("__redis__:invalidate")
+        assert next_message(p)[0] == "subscribe"
+        assert reader.client_tracking_on(clientid=listener) and reader.client_getredir() == listener
+        for value in (b"1", b"2"):
+            r.set("cached", value)
+            assert reader.get("cached") == value
+            r.incr("cached")
+            assert next_message(p) == ("message", None, "__redis__:invalidate", ["cached"])
+        assert reader.client_tracking_off() and reader.client_trackinginfo()[1] == [b"off"]
+
+
 def main():
     port, protocol = int(sys.argv[1]), int(sys.argv[2])
     with redis.Redis(port=port, protocol=protocol, decode_responses=True, single_connection_client=True) as r:
@@ -119,6 +135,8 @@ def main():
         assert r.flushall() and r.dbsize() == 0
     with redis.Redis(port=port, protocol=protocol, decode_responses=True) as r:
         pubsub(r, protocol)
+        if protocol == 2:
+            caching(r, port)
     pool = redis.Redis(port=port, protocol=protocol, db=3, max_connections=4)
     assert pool.set(b"\x00binary\r\n", b"\xff\x00") and pool.get(b"\x00binary\r\n") == b"\xff\x00"
     print("all is well")

@@ -114,11 +114,20 @@ impl Client {
     /// # Errors
     /// When the connection ends or no whole reply comes in time.
     pub fn read_within(&mut self, patience: Duration) -> Result<Value, ReadError> {
+        self.read_frame(patience).map(|(value, _)| value)
+    }
+
+    /// Reads the next reply together with its bytes on the wire; each receive may take this long.
+    ///
+    /// # Errors
+    /// When the connection ends or no whole reply comes in time.
+    pub fn read_frame(&mut self, patience: Duration) -> Result<(Value, Vec<u8>), ReadError> {
         self.stream.set_read_timeout(Some(patience)).map_err(ReadError::Io)?;
         loop {
             if let Some((value, length)) = Value::decode(&self.received[self.used..])? {
+                let frame = self.received[self.used..self.used + length].to_vec();
                 self.used += length;
-                return Ok(value);
+                return Ok((value, frame));
             }
             self.received.drain(..self.used);
             self.used = 0;

@@ -7,6 +7,8 @@
 pub mod client;
 pub mod history;
 pub mod matrix;
+pub mod network;
+pub mod oracle;
 pub mod programs;
 pub mod server;
 pub mod transcript;

@@ -29,6 +29,12 @@ pub fn oracle() -> Option<PathBuf> {
     env::var_os("BOXCAR_ORACLE").map(PathBuf::from)
 }
 
+/// A second one to play random sequences to, mostly a newer version: `BOXCAR_NEWER_ORACLE`.
+#[must_use]
+pub fn newer_oracle() -> Option<PathBuf> {
+    env::var_os("BOXCAR_NEWER_ORACLE").map(PathBuf::from)
+}
+
 /// Whether the test that asks must stand down because this machine lacks what it needs and its user may not install
 /// it. Only `cargo xtask test` says so (`BOXCAR_WITHOUT`), never on a CI machine, and the test's output tells.
 #[must_use]

@@ -8,18 +8,23 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 in_every_configuration!(
     ten_thousand_subscribers,
     messages_of_one_publisher_keep_their_order,
+    publishers_wait_for_threads_that_cannot_follow,
     slow_subscribers_share_what_waits_for_them,
     who_reads_too_slowly_is_closed_and_nobody_else_notices,
     who_stays_above_the_soft_limit_is_closed,
     a_message_published_before_the_end_comes_before_it,
     no_message_comes_outside_of_a_subscription,
 );
+
+/// Held by the test that takes ten thousand descriptors, so that only one of its kind runs at a time.
+static MUCH: Mutex<()> = Mutex::new(());
 
 /// Lets this process, and the servers it starts, open this many files.
 fn allow_files(count: u64) {
@@ -76,6 +81,7 @@ fn resident(server: &Server) -> u64 {
 
 fn ten_thousand_subscribers(configuration: Configuration) {
     const COUNT: usize = 10_000;
+    let _alone = MUCH.lock().unwrap_or_else(PoisonError::into_inner);
     allow_files(12_000);
     let server =
         Options::boxcar(configuration).flags(["--maxclients", "10100", "--tcp-backlog", "4096"]).start();
@@ -146,6 +152,36 @@ fn messages_of_one_publisher_keep_their_order(configuration: Configuration) {
             });
         }
     });
+}
+
+/// 300 deliveries for each message: publishers at full speed fill the inboxes, are parked, and go on; nothing is lost.
+fn publishers_wait_for_threads_that_cannot_follow(configuration: Configuration) {
+    const MESSAGES: usize = 4000;
+    const SUBSCRIBERS: usize = 300;
+    let server =
+        Options::boxcar(configuration).flags(["--client-output-buffer-limit", "pubsub 0 0 0"]).start();
+    let mut subscribers: Vec<TcpStream> = (0..SUBSCRIBERS).map(|_| connect(server.address())).collect();
+    for stream in &mut subscribers {
+        stream.write_all(&command(&["SUBSCRIBE", "c"])).expect("the server reads");
+        expect(stream, b"*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n");
+    }
+    let publish = command(&["PUBLISH", "c", "m"]).repeat(MESSAGES);
+    let reply = format!(":{SUBSCRIBERS}\r\n").repeat(MESSAGES);
+    let received = b"*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\nm\r\n".repeat(4 * MESSAGES);
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let mut publisher = connect(server.address());
+                publisher.write_all(&publish).expect("the server reads");
+                expect(&mut publisher, reply.as_bytes());
+            });
+        }
+        for stream in &mut subscribers {
+            expect(stream, &received);
+        }
+    });
+    let parked: u64 = server.info("runs_parked").parse().expect("a number");
+    assert!(parked > 0, "no publisher had to wait");
 }
 
 /// 100 subscribers who read nothing, with 15 MB for each: 1.5 GB, were every one given a copy.

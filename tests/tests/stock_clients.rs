@@ -161,5 +161,22 @@ fn redis_rs(configuration: Configuration, protocol: &str) -> RedisResult<()> {
     let error = connection.incr::<_, _, i64>("k", 1).expect_err("not a number");
     assert!(error.to_string().contains("not an integer"), "{error}");
     assert_eq!(connection.del::<_, i64>(&["a", "b", "missing"])?, 2);
+    redis_rs_listens(&client, &mut connection)
+}
+
+fn redis_rs_listens(client: &redis::Client, connection: &mut redis::Connection) -> RedisResult<()> {
+    let mut listener = client.get_connection()?;
+    let mut listener = listener.as_pubsub();
+    listener.subscribe("news")?;
+    listener.psubscribe("n*")?;
+    assert_eq!(connection.publish::<_, _, i64>("news", "hello")?, 2);
+    let message = listener.get_message()?;
+    assert_eq!((message.get_channel_name(), message.from_pattern()), ("news", false));
+    assert_eq!(message.get_payload::<String>()?, "hello");
+    let message = listener.get_message()?;
+    assert_eq!(message.get_pattern::<String>()?, "n*");
+    listener.unsubscribe("news")?;
+    listener.punsubscribe("n*")?;
+    assert_eq!(connection.publish::<_, _, i64>("news", "nobody")?, 0);
     Ok(())
 }

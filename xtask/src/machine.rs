@@ -43,6 +43,74 @@ pub const TESTS: &[Need] = &[
     },
 ];
 
+/// What the tests in network namespaces need beside [`BUILD`] and [`EBPF`].
+pub const NETWORK_TESTS: &[Need] = &[
+    Need {
+        found: || on_path("ip") && on_path("tc"),
+        package: "iproute2",
+        lost: "the tests in network namespaces",
+        feature: Some("netns"),
+    },
+    Need {
+        found: || on_path("ethtool"),
+        package: "ethtool",
+        lost: "the tests of checksums",
+        feature: Some("netns"),
+    },
+    Need {
+        found: || on_path("bpftool") || Path::new("/usr/sbin/bpftool").is_file(),
+        package: "bpftool",
+        lost: "the test of what bpftool shows",
+        feature: Some("netns"),
+    },
+];
+
+/// What building the kernel-side programs needs where rustup's toolchains do not serve: see `ebpf`.
+pub const EBPF: &[Need] = &[
+    Need {
+        found: || Path::new("/usr/bin/rustc").is_file(),
+        package: "rustc-web",
+        lost: "XDP and the wire's latency",
+        feature: Some("ebpf"),
+    },
+    Need {
+        found: crate::ebpf::debian_compiler_has_source,
+        package: "rust-web-src",
+        lost: "XDP and the wire's latency",
+        feature: Some("ebpf"),
+    },
+    Need {
+        found: || Path::new("/usr/lib/llvm-22/bin/llvm-config").is_file(),
+        package: "llvm-22-dev",
+        lost: "XDP and the wire's latency",
+        feature: Some("ebpf"),
+    },
+    Need {
+        found: || Path::new("/usr/lib/llvm-22/lib/libPolly.a").is_file(),
+        package: "libpolly-22-dev",
+        lost: "XDP and the wire's latency",
+        feature: Some("ebpf"),
+    },
+    Need {
+        found: || Path::new("/usr/include/zstd.h").is_file(),
+        package: "libzstd-dev",
+        lost: "XDP and the wire's latency",
+        feature: Some("ebpf"),
+    },
+    Need {
+        found: || Path::new("/usr/include/zlib.h").is_file(),
+        package: "zlib1g-dev",
+        lost: "XDP and the wire's latency",
+        feature: Some("ebpf"),
+    },
+    Need {
+        found: || Path::new("/usr/include/libxml2").is_dir(),
+        package: "libxml2-dev",
+        lost: "XDP and the wire's latency",
+        feature: Some("ebpf"),
+    },
+];
+
 /// Whether a program of this name can be started.
 pub fn on_path(program: &str) -> bool {
     find_on_path(program).is_some()

@@ -5,8 +5,12 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod ebpf;
 mod fuzz;
+mod latency;
 mod machine;
+mod oracle;
+mod reference;
 mod run;
 mod setup;
 mod test;
@@ -34,10 +38,18 @@ enum Subcommand {
     Test(test::Arguments),
     /// Measure: `bench quick` compares Boxcar with its peers on this machine
     Bench(bench::Arguments),
+    /// Build the kernel-side programs, installing what that needs
+    Ebpf,
+    /// Draw the latency that a running server measures on the wire, live
+    Latency(latency::Arguments),
     /// Check the rules of the code base that no compiler checks
     Tidy,
     /// Run the fuzz targets of tests/fuzz
     Fuzz(fuzz::Arguments),
+    /// Play random command sequences to Boxcar and to a real server and compare the replies
+    Oracle(oracle::Arguments),
+    /// Write the reference page of the commands from the register
+    Reference,
     /// Install what `run` and `test` need and this machine lacks
     Setup,
 }
@@ -48,8 +60,12 @@ impl Subcommand {
             Self::Run(arguments) => run::run(&arguments),
             Self::Test(arguments) => test::run(&arguments),
             Self::Bench(arguments) => bench::run(&arguments),
+            Self::Ebpf => ebpf::run_subcommand(),
+            Self::Latency(arguments) => latency::run(&arguments),
             Self::Tidy => tidy::run(),
             Self::Fuzz(arguments) => fuzz::run(&arguments),
+            Self::Oracle(arguments) => oracle::run(&arguments),
+            Self::Reference => reference::run(),
             Self::Setup => setup::run(),
         }
     }

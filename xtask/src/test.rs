@@ -3,8 +3,8 @@
 //! Unit tests run in the dev profile, with overflow checks and debug assertions. The tests of the whole server
 //! drive the real binary, built with the profile `fast`: release code, linked in a fraction of the time.
 
-use crate::machine;
 use crate::workspace::{self, SERVER_BINARY, SERVER_PACKAGE, build_binary, cargo};
+use crate::{ebpf, machine};
 use anyhow::bail;
 use std::ffi::OsString;
 
@@ -46,7 +46,13 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
 /// this machine does not have (`BOXCAR_WITHOUT`): a test that needs one of those says so and stands down, any
 /// other absence fails it.
 fn integration(arguments: &Arguments) -> anyhow::Result<()> {
-    let without = machine::meet(machine::TESTS)?;
+    let mut without = machine::meet(machine::TESTS)?;
+    without.extend(machine::meet(machine::NETWORK_TESTS)?);
+    without.dedup();
+    if let Err(missing) = ebpf::build_if_possible()? {
+        eprintln!("xtask: the tests of XDP stand down: {missing}");
+        without.push("ebpf");
+    }
     if !without.is_empty() && std::env::var_os("CI").is_some() {
         bail!("on a CI machine every test runs, and this one lacks: {}", without.join(", "));
     }

@@ -11,6 +11,7 @@ use crate::net::{IoThread, Opened, Spec};
 use crate::observability::log;
 use crate::shard::housekeeping::Housekeeper;
 use crate::shard::worker::{Workers, one_of};
+use crate::steering::{Plan, Steering, SteeringError};
 use boxcar_store::KeyspaceOptions;
 use boxcar_sys::affinity::{self, CpuList};
 use boxcar_sys::clock::wall_ms;
@@ -49,6 +50,9 @@ pub enum StartError {
     /// Signals cannot be set up.
     #[error("signals: {0}")]
     Signals(nix::Error),
+    /// `xdp on` was asked for and is not to be had.
+    #[error("xdp on: {0}")]
+    Steering(#[from] SteeringError),
     /// A thread cannot be started.
     #[error("starting a thread: {0}")]
     Thread(io::Error),
@@ -82,6 +86,7 @@ pub struct Running {
     stopping: Arc<AtomicBool>,
     io_threads: Vec<JoinHandle<()>>,
     housekeeper: JoinHandle<()>,
+    steering: Arc<Steering>,
     pid_file: Option<PathBuf>,
     unix_socket: Option<PathBuf>,
 }
@@ -111,6 +116,15 @@ impl Layout {
         })
     }
 
+    /// What the kernel-side programs have to know.
+    fn plan<'a>(&self, config: &Config, listeners: &'a [Vec<Listener>]) -> Plan<'a> {
+        let cpu_of = |list: &CpuList, thread| one_of(list, thread).cpus().first().copied();
+        let thread_cpus = self.io_cpus.as_ref();
+        let thread_cpus =
+            thread_cpus.and_then(|list| (0..self.io_threads).map(|i| cpu_of(list, i)).collect());
+        Plan { port: config.int(rows::PORT) as u16, thread_cpus, listeners }
+    }
+
     /// Batches under way per I/O thread: each worker may be busy with one while the next is filled and one is
     /// on its way back.
     fn batches(&self) -> usize {
@@ -126,7 +140,9 @@ pub fn start(config: Config, signals: SigSet) -> Result<Running, StartError> {
     adjust_memory(&config)?;
     let backend = choose_backend(&config)?;
     let listeners = listeners::open(&config, layout.io_threads)?;
+    let steering = Steering::start(&config, &layout.plan(&config, &listeners))?;
     let server = Arc::new(new_server(&config, layout.io_threads)?);
+    assert!(server.wire.set(Arc::clone(&steering) as _).is_ok(), "the server starts once");
     let capacity = layout.batches() * layout.io_threads;
     let workers = Arc::new(Workers::new(layout.worker_threads, capacity, layout.worker_cpus.clone()));
     follow_config(&server, &workers);
@@ -152,7 +168,7 @@ pub fn start(config: Config, signals: SigSet) -> Result<Running, StartError> {
     let unix = config.text(rows::UNIXSOCKET);
     let unix_socket = (!unix.is_empty()).then(|| PathBuf::from(&*unix));
     tracing::info!("Ready to accept connections");
-    Ok(Running { server, workers, stopping, io_threads, housekeeper, pid_file, unix_socket })
+    Ok(Running { server, workers, stopping, io_threads, housekeeper, steering, pid_file, unix_socket })
 }
 
 impl Running {
@@ -172,6 +188,7 @@ impl Running {
             }
         }
         self.workers.stop();
+        self.steering.stop();
         if self.housekeeper.join().is_err() {
             tracing::error!("the housekeeping thread panicked");
         }

@@ -36,6 +36,11 @@ impl Error {
         Self::Text(Cow::Borrowed(text))
     }
 
+    /// As much of an argument as an error quotes: Redis prints it as a C string, which ends at a NUL byte.
+    pub fn quotable(argument: &[u8]) -> &[u8] {
+        argument.split(|byte| *byte == 0).next().unwrap_or_default()
+    }
+
     /// The whole line after the dash.
     pub fn message(&self) -> Cow<'_, [u8]> {
         let text = match self {

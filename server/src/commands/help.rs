@@ -47,7 +47,7 @@ fn heading(container: &str) -> String {
 
 /// The error for a known subcommand whose arguments fit none of its forms (`addReplySubcommandSyntaxError`).
 pub fn subcommand_syntax(args: Args<'_>) -> Error {
-    let subcommand = args.get(1).unwrap_or_default();
+    let subcommand = Error::quotable(args.get(1).unwrap_or_default());
     let mut text = b"ERR unknown subcommand or wrong number of arguments for '".to_vec();
     text.extend_from_slice(&subcommand[..subcommand.len().min(QUOTED_MAX)]);
     text.extend_from_slice(b"'. Try ");
@@ -57,7 +57,7 @@ pub fn subcommand_syntax(args: Args<'_>) -> Error {
 }
 
 /// The name and the arguments as people write them: `KILL <id> [TYPE (NORMAL|PUBSUB)]`.
-fn syntax(command: &Command) -> String {
+pub(super) fn syntax(command: &Command) -> String {
     let mut text = command.name.to_ascii_uppercase();
     for argument in command.arguments {
         text.push(' ');

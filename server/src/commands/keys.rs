@@ -332,6 +332,12 @@ impl<'k> Keys<'k> {
         self.touched_at(place, key);
     }
 
+    /// Something was changed that nobody who watches a key would call a change.
+    #[inline]
+    pub fn counted(&mut self) {
+        self.stats.metrics.changes.add(1);
+    }
+
     /// Tells the watchers of a key of the selected database, for a change that is counted already.
     #[inline]
     pub fn touched(&mut self, key: &[u8]) {

@@ -15,12 +15,14 @@ pub mod help;
 pub mod keys;
 pub mod news;
 pub mod reclaim;
+pub mod reference;
 pub mod row;
 pub mod sampling;
 pub mod scan;
 pub mod server_state;
 pub mod table;
 pub mod watch;
+pub mod wire;
 
 #[cfg(test)]
 pub(crate) mod testing;

@@ -196,7 +196,6 @@ fn remember(keys: &mut Keys<'_>, command: &Entry, args: Args<'_>, client: u64) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::clients::Session;
     use crate::clients::inbox::Mail;
     use crate::commands::testing::{Fixture, legible};

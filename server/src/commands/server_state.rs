@@ -7,6 +7,7 @@ use super::reclaim::Reclaimer;
 use super::server::allocator;
 use super::table::Table;
 use super::watch::ShardExtension;
+use super::wire::Wire;
 use crate::acl::Access;
 use crate::clients::monitors::Monitors;
 use crate::clients::pause::Pause;
@@ -84,6 +85,8 @@ pub struct Server {
     pub latency: LatencyMonitor,
     /// What the network turned out to be.
     pub network: OnceLock<NetworkFacts>,
+    /// The kernel-side programs; unset in tests.
+    pub wire: OnceLock<Arc<dyn Wire>>,
     /// How to stop.
     pub shutdown: Shutdown,
     /// Facts fixed at start.
@@ -156,6 +159,7 @@ impl Server {
             slowlog: SlowLog::default(),
             latency: LatencyMonitor::default(),
             network: OnceLock::new(),
+            wire: OnceLock::new(),
             shutdown: Shutdown::default(),
             identity,
             info: info.into(),

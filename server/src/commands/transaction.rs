@@ -108,11 +108,13 @@ fn exec(cx: &mut Cx<'_, '_>, _: Args<'_>) -> CommandResult {
     let Some(transaction) = cx.session.transaction.take() else {
         return Err(Error::text("ERR EXEC without MULTI"));
     };
-    let dirty = watched_key_changed(cx);
-    cx.session.discard_transaction();
     if transaction.aborted {
+        // Nothing is locked for it, the watched keys neither.
+        cx.session.discard_transaction();
         return Err(Error::text("EXECABORT Transaction discarded because of previous errors."));
     }
+    let dirty = watched_key_changed(cx);
+    cx.session.discard_transaction();
     if dirty {
         cx.reply.null_array();
         return Ok(());

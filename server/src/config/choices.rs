@@ -53,6 +53,36 @@ choices! {
         Auto = "auto",
     }
 
+    /// `xdp`: the kernel-side programs.
+    Xdp {
+        /// Not loaded.
+        Off = "off",
+        /// Loaded where that is possible.
+        Auto = "auto",
+        /// Loaded, or the server refuses to start.
+        On = "on",
+    }
+
+    /// `xdp-mode`: where XDP runs.
+    XdpMode {
+        /// In the driver where that is possible and serves.
+        Auto = "auto",
+        /// In the driver.
+        Driver = "driver",
+        /// In the kernel's generic path, on any interface.
+        Generic = "generic",
+    }
+
+    /// `xdp-steering`: which I/O thread serves a connection.
+    XdpSteering {
+        /// The kernel's choice.
+        Off = "off",
+        /// The one on the CPU whose queue receives it.
+        Queue = "queue",
+        /// The one that a hash names, its packets sent to that CPU.
+        Cpu = "cpu",
+    }
+
     /// `loglevel`, from most to least talkative.
     LogLevel {
         /// Everything.

@@ -24,6 +24,7 @@
 pub mod choices;
 pub mod command_line;
 pub mod glob;
+pub mod guard;
 pub mod load;
 pub mod reference;
 pub mod rewrite;

@@ -6,9 +6,10 @@ use super::row::{Directive, Group, Kind, Mutability, Row, State};
 use super::value::Value;
 
 /// The chapters, in the order of `--help` and of the page.
-const GROUPS: [Group; 10] = [
+const GROUPS: [Group; 11] = [
     Group::Network,
     Group::Engine,
+    Group::Steering,
     Group::General,
     Group::Security,
     Group::Memory,

@@ -179,6 +179,8 @@ pub enum Group {
     Network,
     /// Threads, dispatch and the kernel features in use: Boxcar's own directives.
     Engine,
+    /// XDP and eBPF.
+    Steering,
     /// Process, logs, shutdown.
     General,
     /// Passwords, protected operations, TLS.
@@ -203,6 +205,7 @@ impl Group {
         match self {
             Group::Network => "Network",
             Group::Engine => "Threads and kernel features",
+            Group::Steering => "XDP and eBPF",
             Group::General => "General",
             Group::Security => "Security",
             Group::Memory => "Memory",

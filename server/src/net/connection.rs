@@ -125,6 +125,9 @@ impl Connection {
 
     /// Moves messages into `out`, until it has `limit` bytes; none while the session is away.
     pub fn take_pushes(&mut self, limit: usize) {
+        if self.pushes.is_empty() {
+            return;
+        }
         let Some(session) = &self.session else { return };
         while let Some(bytes) = self.pushes.front()
             && self.out.len() < limit

@@ -191,7 +191,7 @@ impl IoThread {
         if now_us - self.last_tick_us >= TICK.as_micros() as u64 {
             self.last_tick_us = now_us;
             self.state.tick(wall_ms());
-            self.state.stats.publish_driver(&self.driver.counters());
+            self.state.stats.publish_driver(self.driver.counters());
             self.carry_out();
         }
         Ok(())

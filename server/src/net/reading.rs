@@ -164,6 +164,7 @@ impl State {
                     }
                 }
                 Status::Error(error) => {
+                    connection.take_pushes(usize::MAX);
                     connection.out.error(error.reply_text());
                     connection.closing = true;
                     self.stats.metrics.error_replies.add(1);

@@ -12,6 +12,9 @@ use std::sync::atomic::Ordering::Relaxed;
 const BUFFERS_MAX: usize = 1024;
 /// Messages are copied into one send until it has so many bytes.
 const PUSHED_AT_ONCE: usize = KEPT_BYTES;
+/// Unread bytes at which a connection gets no more messages but is closed, where `client-output-buffer-limit` sets no
+/// limit: with so many behind, nobody reads any more.
+const UNREAD_MAX: usize = 1 << 30;
 
 impl IoThread {
     /// Sends what the turn has produced and closes what has come to its end.
@@ -134,8 +137,11 @@ impl State {
         connection.push(bytes);
         let (waiting, class) = (connection.output_bytes(), connection.client.class());
         connection.client.output_bytes.store(waiting, Relaxed);
-        let hard = self.server.output_limit(class).hard as usize;
-        if hard != 0 && waiting > hard {
+        let hard = match self.server.output_limit(class).hard as usize {
+            0 => UNREAD_MAX,
+            hard => hard,
+        };
+        if waiting > hard {
             self.over_output_limit(token.index());
         } else {
             self.mark_dirty(token.index());

@@ -84,7 +84,7 @@ metrics! {
     writes_processed,
     /// Batches handed to worker threads.
     batches_dispatched,
-    /// Runs that met a held shard lock and were parked.
+    /// Runs that met a held shard lock, or an inbox without room for their messages, and were parked.
     runs_parked,
     /// Times a sleeping worker had to be woken.
     worker_wakeups,

@@ -395,9 +395,13 @@ impl<'k> Run<'k, '_> {
     /// Whether the command may send messages while an inbox is full; then the connection is woken when there is room.
     fn awaits_room(&self, entry: &Entry, session: &Session) -> bool {
         let inboxes = &self.server.inboxes;
-        inboxes.any_full()
+        let waits = inboxes.any_full()
             && (flags_of(entry, session).contains(Flags::PUBLISHES) || self.server.has_listeners())
-            && inboxes.wait_for_room(session.client.wake_target())
+            && inboxes.wait_for_room(session.client.wake_target());
+        if waits {
+            self.stats.metrics.runs_parked.add(1);
+        }
+        waits
     }
 
     /// Takes all locks the command needs; false when the connection was parked instead.
@@ -534,7 +538,7 @@ fn exec_abort(error: &Error) -> Error {
 const QUOTED_MAX: usize = 128;
 
 fn unknown_command(args: Args<'_>) -> Error {
-    let name = args.at(0);
+    let name = Error::quotable(args.at(0));
     let mut text = b"ERR unknown command '".to_vec();
     text.extend_from_slice(&name[..name.len().min(QUOTED_MAX)]);
     text.extend_from_slice(b"', with args beginning with: ");
@@ -545,6 +549,7 @@ fn unknown_command(args: Args<'_>) -> Error {
             break;
         }
         text.push(b'\'');
+        let arg = Error::quotable(arg);
         text.extend_from_slice(&arg[..arg.len().min(room)]);
         text.extend_from_slice(b"' ");
     }
@@ -552,7 +557,7 @@ fn unknown_command(args: Args<'_>) -> Error {
 }
 
 fn unknown_subcommand(container: &Entry, args: Args<'_>) -> Error {
-    let name = args.get(1).unwrap_or_default();
+    let name = Error::quotable(args.get(1).unwrap_or_default());
     let mut text = b"ERR unknown subcommand '".to_vec();
     text.extend_from_slice(&name[..name.len().min(QUOTED_MAX)]);
     text.extend_from_slice(b"'. Try ");

@@ -84,10 +84,32 @@ struct Utilization {
     bin_regions: usize,
 }
 
-/// The name of the query, translated once; `None` when this jemalloc has none.
+/// Bytes that this thread has ever had from jemalloc; `None` when it does not count them.
+fn thread_allocated() -> Option<u64> {
+    let (mut bytes, mut len) = (0u64, size_of::<u64>());
+    // SAFETY: the query writes one 64-bit integer.
+    let error = unsafe {
+        mallctl(c"thread.allocated".as_ptr(), (&raw mut bytes).cast(), &raw mut len, core::ptr::null_mut(), 0)
+    };
+    (error == 0).then_some(bytes)
+}
+
+/// Whether the program's allocator is jemalloc, and not merely linked: only then may it be asked about an address.
+fn is_the_allocator() -> bool {
+    let before = thread_allocated();
+    let probe = core::hint::black_box(Box::new([0u64; 8]));
+    let after = thread_allocated();
+    drop(probe);
+    before.is_some() && before != after
+}
+
+/// The name of the query, translated once; `None` when this jemalloc has none, or is not the program's allocator.
 fn query() -> Option<&'static [usize; 3]> {
     static QUERY: OnceLock<Option<[usize; 3]>> = OnceLock::new();
     let translate = || {
+        if !is_the_allocator() {
+            return None;
+        }
         let (mut name, mut len) = ([0; 3], 3);
         // SAFETY: the name ends with a zero, and three words may be written.
         let error = unsafe {
@@ -99,12 +121,12 @@ fn query() -> Option<&'static [usize; 3]> {
 }
 
 /// Whether an allocation lies in a slab that is emptier than the average of its size, and is not being filled.
-/// False for what is not jemalloc's.
+/// False when jemalloc is not the allocator.
 fn lies_badly(address: *const u64) -> bool {
     let Some(query) = query() else { return false };
     let mut found = Utilization::default();
     let (mut len, mut address) = (size_of::<Utilization>(), address);
-    // SAFETY: the query reads one pointer, which may be any, and writes the words of a Utilization.
+    // SAFETY: the query reads one pointer to memory of jemalloc's, and writes the words of a Utilization.
     let error = unsafe {
         mallctlbymib(
             query.as_ptr(),

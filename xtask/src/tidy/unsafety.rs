@@ -10,6 +10,8 @@ const ALLOWED: &[&str] = &[
     "server/store",
     // The two servers that measure the kernel's own limit, and the load that they are measured with.
     "perf/src/null",
+    // The kernel-side programs, and the layouts that they share with the server.
+    "ebpf",
 ];
 
 /// How far above an `unsafe` its SAFETY comment may begin: a long comment over a statement of several lines.

@@ -120,7 +120,7 @@ impl<'a> Greeting<'a> {
                 greeting.name = Some(name);
                 next += 2;
             } else {
-                let text = [b"ERR Syntax error in HELLO option '", option, b"'"].concat();
+                let text = [b"ERR Syntax error in HELLO option '", Error::quotable(option), b"'"].concat();
                 return Err(Error::Bytes(text));
             }
         }

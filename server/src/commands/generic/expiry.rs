@@ -136,7 +136,7 @@ impl Conditions {
                 () if args.is(i, "XX") => &mut conditions.xx,
                 () if args.is(i, "GT") => &mut conditions.gt,
                 () if args.is(i, "LT") => &mut conditions.lt,
-                () => return Err(Error::Bytes([b"ERR Unsupported option ", word].concat())),
+                () => return Err(Error::Bytes([b"ERR Unsupported option ", Error::quotable(word)].concat())),
             };
             *condition = true;
         }

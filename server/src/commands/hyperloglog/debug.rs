@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 pub const COMMANDS: &[Command] = &[
     Command {
         name: "pfdebug",
-        arity: -3,
+        arity: 3,
         flags: Flags::of(&[Flags::WRITE, Flags::DENYOOM, Flags::ADMIN, Flags::SYSTEM]),
         keys: &[KeySpec::one(2, KeyFlags::RW.union(KeyFlags::ACCESS))],
         complexity: "N/A",
@@ -42,10 +42,8 @@ fn pfdebug(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     let layout = sketch.layout;
     let is = |name| args.is(1, name);
     if !["getreg", "decode", "encoding", "todense"].into_iter().any(is) {
-        return Err(quoting("ERR Unknown PFDEBUG subcommand '", args.at(1), "'"));
-    }
-    if args.len() != 3 {
-        return Err(quoting("ERR Wrong number of arguments for the '", args.at(1), "' subcommand"));
+        let name = Error::quotable(args.at(1));
+        return Err(Error::Bytes([b"ERR Unknown PFDEBUG subcommand '", name, b"'"].concat()));
     }
     if is("decode") {
         if layout == Layout::Dense {
@@ -66,14 +64,11 @@ fn pfdebug(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     } else {
         cx.reply.integer(i64::from(layout == Layout::Sparse));
     }
+    // What a watcher sees is the same in either layout.
     if layout == Layout::Sparse {
-        cx.keys.changed(key);
+        cx.keys.counted();
     }
     Ok(())
-}
-
-fn quoting(before: &str, name: &[u8], behind: &str) -> Error {
-    Error::Bytes([before.as_bytes(), name, behind.as_bytes()].concat())
 }
 
 /// The opcodes: `z:`, `Z:` and a run of zeros, or `v:`, a rank and its run.

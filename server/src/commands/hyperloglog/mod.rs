@@ -106,7 +106,7 @@ impl<'e> Sketch<'e> {
 
     /// Replaces some bytes by others, moving what is behind them.
     fn splice(&mut self, splice: &Splice) {
-        let (old, new, len) = (splice.old.clone(), splice.new(), self.image().len());
+        let (old, new, len) = (splice.old.clone(), splice.replacement(), self.image().len());
         let end = old.start + new.len();
         let new_len = len - old.len() + new.len();
         let bytes = self.entry.resize_bytes(len.max(new_len));

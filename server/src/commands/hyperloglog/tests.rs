@@ -114,7 +114,7 @@ fn debugging() {
     server.check("PFADD key a b c", ":1");
     server.check("PFDEBUG encoding missing", "-ERR The specified key does not exist");
     server.check("PFDEBUG nonsense key", "-ERR Unknown PFDEBUG subcommand 'nonsense'");
-    server.check("PFDEBUG encoding key x", "-ERR Wrong number of arguments for the 'encoding' subcommand");
+    server.check("PFDEBUG encoding key x", "-ERR wrong number of arguments for 'pfdebug' command");
     let registers = server.run(&["PFDEBUG", "GETREG", "key"]);
     assert!(registers.starts_with(b"*16384\r\n:0\r\n"));
     assert_eq!(registers.split(|byte| *byte == b'\n').filter(|line| *line != b":0\r").count(), 5);

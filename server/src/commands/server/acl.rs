@@ -83,7 +83,7 @@ fn cat(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     };
     let known = CATEGORIES.iter().find(|name| wanted.eq_ignore_ascii_case(name.as_bytes()));
     let Some(wanted) = known else {
-        return Err(Error::Bytes([b"ERR Unknown category '", wanted, b"'"].concat()));
+        return Err(Error::Bytes([b"ERR Unknown category '", Error::quotable(wanted), b"'"].concat()));
     };
     let belongs = |entry: &&Entry| categories(entry).any(|name| name == *wanted);
     let entries = cx.server.table.callable_with_subcommands();

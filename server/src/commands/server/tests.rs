@@ -46,10 +46,10 @@ fn info_sections() {
     assert_eq!(titles(&plain), defaults);
     assert_eq!(titles(&text(&server.run(&["INFO", "default"]))), defaults);
     let all = text(&server.run(&["INFO", "all"]));
-    assert_eq!(titles(&all).len(), 14);
+    assert_eq!(titles(&all).len(), 16);
     assert!(all.contains("\r\ncmdstat_set:calls=1,usec="));
     assert!(all.contains("\r\nlatency_percentiles_usec_set:p50="));
-    assert_eq!(titles(&text(&server.run(&["INFO", "everything"]))).len(), 14);
+    assert_eq!(titles(&text(&server.run(&["INFO", "everything"]))).len(), 16);
     let two = text(&server.run(&["INFO", "keyspace", "CLUSTER", "nosuch"]));
     assert_eq!(two, "# Cluster\r\ncluster_enabled:0\r\n\r\n# Keyspace\r\ndb0:keys=1,expires=0,avg_ttl=0\r\n");
     server.check("INFO nosuch", "$0|");
@@ -545,7 +545,7 @@ fn acl() {
     server.check("ACL USERS", "*1|$7|default");
     assert!(server.run(&["ACL", "CAT"]).starts_with(b"*21\r\n$8\r\nkeyspace\r\n"));
     server.check("ACL CAT Transaction", "*5|$5|multi|$4|exec|$7|discard|$5|watch|$7|unwatch");
-    server.check("ACL CAT stream", "*0");
+    server.check("ACL CAT scripting", "*0");
     server.check("ACL CAT nosuch", "-ERR Unknown category 'nosuch'");
     server.check(
         "ACL CAT a b",

@@ -110,7 +110,9 @@ fn parse_options(args: Args<'_>, mut i: usize, min_idle_ms: i64, now_ms: i64) ->
             i += 1;
             claim.last_id = id::parse(args.at(i), 0)?;
         } else {
-            return Err(Error::Bytes([b"ERR Unrecognized XCLAIM option '", args.at(i), b"'"].concat()));
+            return Err(Error::Bytes(
+                [b"ERR Unrecognized XCLAIM option '", Error::quotable(args.at(i)), b"'"].concat(),
+            ));
         }
         i += 1;
     }

@@ -113,11 +113,13 @@ fn consumer_made(cx: &mut Cx<'_, '_>, key: &[u8]) {
 
 /// The error for a key or a group of it that does not exist; `context` follows.
 fn no_key_or_group(key: &[u8], group: &[u8], context: &str) -> Error {
+    let (key, group) = (Error::quotable(key), Error::quotable(group));
     let parts = [b"NOGROUP No such key '", key, b"' or consumer group '", group, b"'", context.as_bytes()];
     Error::Bytes(parts.concat())
 }
 
 /// The error for a group that an existing key does not have.
 fn no_group(key: &[u8], group: &[u8]) -> Error {
+    let (key, group) = (Error::quotable(key), Error::quotable(group));
     Error::Bytes([b"NOGROUP No such consumer group '", group, b"' for key name '", key, b"'"].concat())
 }

@@ -9,7 +9,7 @@ use crate::config::words::{OOM_SCORES, SHUTDOWN_FLAGS, check_title_template};
 const I32: i64 = i32::MAX as i64;
 
 directives! {
-    group Group::General, after engine;
+    group Group::General, after steering;
 
     /// Run in the background.
     DAEMONIZE: bool = switch("daemonize", false).startup();

@@ -11,6 +11,7 @@ mod observability;
 mod persistence;
 mod replication;
 mod security;
+mod steering;
 
 pub use cluster::*;
 pub use data::*;
@@ -22,6 +23,7 @@ pub use observability::*;
 pub use persistence::*;
 pub use replication::*;
 pub use security::*;
+pub use steering::*;
 
 use super::row::{Directive, Row};
 
@@ -31,9 +33,10 @@ mod start {
     pub(super) const END: usize = 0;
 }
 
-const TABLES: [&[Row]; 10] = [
+const TABLES: [&[Row]; 11] = [
     network::ROWS,
     engine::ROWS,
+    steering::ROWS,
     general::ROWS,
     security::ROWS,
     memory::ROWS,

@@ -10,8 +10,8 @@
 //! ```
 //!
 //! - `element`: hashing an element to a register and the rank it raises that to.
-//! - [`dense`]: packed registers, and their vector forms in `vector`.
-//! - [`sparse`]: opcodes.
+//! - `dense`: packed registers, and their vector forms in `vector`.
+//! - `sparse`: opcodes.
 //! - `estimate`: from registers to a number of elements.
 //! - `selftest`: PFSELFTEST.
 

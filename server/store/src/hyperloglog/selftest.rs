@@ -83,7 +83,7 @@ pub(super) fn raise(
         match sparse::raise(image, observation, max_len)? {
             Raise::Nothing => return Ok(false),
             Raise::Splice(splice) => {
-                image.splice(splice.old.clone(), splice.new().iter().copied());
+                image.splice(splice.old.clone(), splice.replacement().iter().copied());
                 return Ok(true);
             }
             Raise::Dense => *image = to_dense(image)?.to_vec(),

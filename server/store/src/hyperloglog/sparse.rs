@@ -156,7 +156,7 @@ pub struct Splice {
 impl Splice {
     /// What comes in its place.
     #[must_use]
-    pub fn new(&self) -> &[u8] {
+    pub fn replacement(&self) -> &[u8] {
         &self.bytes[..self.len]
     }
 }

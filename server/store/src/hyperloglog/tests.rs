@@ -141,7 +141,7 @@ fn anything_may_call_itself_a_hyperloglog() {
         image.extend((0..round % 40).map(|_| random.next() as u8));
         let observation = Observation { index: random.next() as usize % REGISTERS, rank: 1 };
         if let Ok(Raise::Splice(splice)) = sparse::raise(&image, observation, u64::MAX) {
-            image.splice(splice.old.clone(), splice.new().iter().copied());
+            image.splice(splice.old.clone(), splice.replacement().iter().copied());
         }
         let dense = to_dense(&image);
         assert_eq!(estimate(&image).is_ok(), dense.is_ok());

@@ -138,7 +138,7 @@ impl Log {
                 let master = *last.key();
                 let node = last.get_mut();
                 self.node_memory -= node.memory();
-                // Each element takes at most five bytes more than its text, and the head 21.
+                // About what the entry takes without its names. Where that is too little, the vector grows by itself.
                 node.reserve(bytes / 2 + 2 * fields.len() + 4);
                 node.push(master, id, fields);
                 self.node_memory += node.memory();

@@ -100,7 +100,7 @@ fn setinfo(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     } else if args.is(2, "lib-ver") {
         &mut labels.library_version
     } else {
-        return Err(Error::Bytes([b"ERR Unrecognized option '", attribute, b"'"].concat()));
+        return Err(Error::Bytes([b"ERR Unrecognized option '", Error::quotable(attribute), b"'"].concat()));
     };
     if !is_label(value) {
         let text = [b"ERR ", attribute, b" cannot contain spaces, newlines or special characters."].concat();

@@ -93,7 +93,7 @@ impl<'a> Filter<'a> {
         } else if args.is(option, "user") {
             // Every connection has the one user there is.
             if value != b"default" {
-                return Err(Error::Bytes([b"ERR No such user '", value, b"'"].concat()));
+                return Err(Error::Bytes([b"ERR No such user '", Error::quotable(value), b"'"].concat()));
             }
         } else if args.is(option, "skipme") {
             self.spare_self = match () {

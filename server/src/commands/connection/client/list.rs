@@ -77,7 +77,7 @@ impl ClientType {
         let found = NAMES.iter().find(|(known, _)| name.eq_ignore_ascii_case(known.as_bytes()));
         found
             .map(|found| found.1)
-            .ok_or_else(|| Error::Bytes([b"ERR Unknown client type '", name, b"'"].concat()))
+            .ok_or_else(|| Error::Bytes([b"ERR Unknown client type '", Error::quotable(name), b"'"].concat()))
     }
 
     /// The type of a connection. There is no replication yet.

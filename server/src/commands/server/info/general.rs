@@ -112,6 +112,13 @@ pub fn boxcar(server: &Server, text: &mut String) {
     }
 }
 
+/// The kernel-side programs.
+pub fn ebpf(server: &Server, text: &mut String) {
+    if let Some(wire) = server.wire.get() {
+        wire.info(text);
+    }
+}
+
 /// What the I/O threads' drivers have done since the start, a tenth of a second old at most.
 pub fn network(server: &Server, text: &mut String) {
     for (name, value) in server.stats.driver_totals() {

@@ -32,6 +32,7 @@ pub const COMMANDS: &[Command] = &[Command {
 pub const SECTIONS: &[InfoSection] = &[
     InfoSection { name: "server", title: "Server", default: true, write: general::server },
     InfoSection { name: "boxcar", title: "Boxcar", default: true, write: general::boxcar },
+    InfoSection { name: "ebpf", title: "Ebpf", default: false, write: general::ebpf },
     InfoSection { name: "clients", title: "Clients", default: true, write: general::clients },
     InfoSection { name: "memory", title: "Memory", default: true, write: figures::memory },
     InfoSection { name: "persistence", title: "Persistence", default: true, write: figures::persistence },

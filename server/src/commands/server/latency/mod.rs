@@ -2,9 +2,11 @@
 //!
 //! - `graph`: LATENCY GRAPH's drawing.
 //! - `doctor`: LATENCY DOCTOR's report.
+//! - `wire`: LATENCY WIRE, what the kernel-side probe has measured.
 
 mod doctor;
 mod graph;
+mod wire;
 
 use super::{ADMIN_FLAGS, HELP, ROW};
 use crate::commands::row::{Argument, Command};
@@ -74,6 +76,16 @@ const RESET: Command = Command {
     ..LATENCY_ROW
 };
 
+const WIRE: Command = Command {
+    name: "wire",
+    arity: -2,
+    since: "0.1.0",
+    summary: "Returns the latency distribution measured on the wire, by size of reply, or forgets it.",
+    arguments: &[Argument::word("reset", "RESET").optional()],
+    handler: wire::wire,
+    ..LATENCY_ROW
+};
+
 /// The row.
 pub const COMMANDS: &[Command] = &[Command {
     name: "latency",
@@ -81,7 +93,16 @@ pub const COMMANDS: &[Command] = &[Command {
     since: "2.8.13",
     complexity: "Depends on subcommand.",
     summary: "Commands about latency.",
-    subcommands: &[DOCTOR, GRAPH, Command { since: "2.8.13", ..HELP }, HISTOGRAM, HISTORY, LATEST, RESET],
+    subcommands: &[
+        DOCTOR,
+        GRAPH,
+        Command { since: "2.8.13", ..HELP },
+        HISTOGRAM,
+        HISTORY,
+        LATEST,
+        RESET,
+        WIRE,
+    ],
     ..ROW
 }];
 
@@ -127,7 +148,9 @@ fn reset(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
 fn draw(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     let name = args.at(2);
     let Some(event) = find_event(cx, name) else {
-        return Err(Error::Bytes([b"ERR No samples available for event '", name, b"'"].concat()));
+        return Err(Error::Bytes(
+            [b"ERR No samples available for event '", Error::quotable(name), b"'"].concat(),
+        ));
     };
     let text = graph::draw(&String::from_utf8_lossy(name), &event, cx.keys.now_ms / 1000);
     cx.reply.verbatim("txt", text.as_bytes());

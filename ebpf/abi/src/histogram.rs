@@ -1,0 +1,92 @@
+//! The log-linear buckets of the latency probe: 32 to a power of two, about 3 % apart, from 1 us to 17 s.
+
+/// Sub-buckets of a power of two, as bits.
+const SUB_BITS: u32 = 5;
+const SUB: usize = 1 << SUB_BITS;
+/// Below 2^10 ns, buckets are linear, 32 ns each.
+const LINEAR_BITS: u32 = 10;
+/// Values end below 2^34 ns; longer ones count as the longest.
+const MAX_BITS: u32 = 34;
+
+/// Number of buckets.
+pub const BUCKETS: usize = SUB + (MAX_BITS - LINEAR_BITS) as usize * SUB;
+/// Number of [`octave`]s.
+pub const OCTAVES: usize = (MAX_BITS - LINEAR_BITS) as usize + 1;
+
+/// One histogram.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Buckets {
+    /// Values in each bucket; see [`bucket`].
+    pub counts: [u64; BUCKETS],
+}
+
+/// The power of two that holds `nanos`: 0 is everything below 2^10 ns, 1 up to 2^11, and so on, below [`OCTAVES`].
+#[inline(always)]
+pub fn octave(nanos: u64) -> usize {
+    // Steps instead of a count of leading zeros: the kernel's instruction set has none.
+    let mut value = nanos >> LINEAR_BITS;
+    let mut octave = 0;
+    let mut step = 16;
+    while step > 0 {
+        if value >> step != 0 {
+            value >>= step;
+            octave += step;
+        }
+        step /= 2;
+    }
+    let octave = octave + usize::from(value != 0);
+    if octave >= OCTAVES { OCTAVES - 1 } else { octave }
+}
+
+/// The bucket that holds `nanos`; below [`BUCKETS`].
+#[inline(always)]
+pub fn bucket(nanos: u64) -> usize {
+    const LAST: u64 = (1 << MAX_BITS) - 1;
+    let nanos = if nanos > LAST { LAST } else { nanos };
+    let octave = octave(nanos);
+    if octave == 0 {
+        return (nanos >> SUB_BITS) as usize & (SUB - 1);
+    }
+    let sub = (nanos >> (octave as u32 - 1 + SUB_BITS)) as usize & (SUB - 1);
+    octave * SUB + sub
+}
+
+/// The largest value of `bucket`, in nanoseconds.
+pub const fn upper_bound(bucket: usize) -> u64 {
+    let (octave, sub) = (bucket / SUB, (bucket % SUB) as u64);
+    if octave == 0 {
+        return (sub + 1) * SUB as u64 - 1;
+    }
+    let step = octave as u32 - 1 + SUB_BITS;
+    ((SUB as u64 + sub + 1) << step) - 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_are_ordered_and_tight() {
+        let values =
+            (0..300_000u64).chain((10..34).flat_map(|bit| [(1 << bit) - 1, 1 << bit, (1 << bit) + 77]));
+        for value in values {
+            let found = bucket(value);
+            assert!(found < BUCKETS && octave(value) == found / SUB, "{value}");
+            assert!(upper_bound(found) >= value, "{value} lies above {}", upper_bound(found));
+            assert!(found == 0 || upper_bound(found - 1) < value, "{value} lies in the bucket before");
+        }
+        assert_eq!(bucket(u64::MAX), BUCKETS - 1);
+        assert_eq!(octave(u64::MAX), OCTAVES - 1);
+        assert_eq!(octave(1023), 0);
+        assert_eq!(octave(1024), 1);
+    }
+
+    #[test]
+    fn resolution_is_three_percent_from_one_microsecond_on() {
+        for bucket in SUB..BUCKETS {
+            let (below, here) = (upper_bound(bucket - 1) as f64, upper_bound(bucket) as f64);
+            assert!(here / below < 1.0 + 1.0 / 31.0, "{below} to {here}");
+        }
+    }
+}

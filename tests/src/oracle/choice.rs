@@ -1,0 +1,81 @@
+//! Which commands are played in company, alone, or not at all.
+
+/// Commands of other families that every sequence may use, so that keys expire, move and change their type.
+pub const COMPANIONS: &[&str] = &[
+    "del",
+    "del",
+    "exists",
+    "expire",
+    "pexpire",
+    "pexpireat",
+    "persist",
+    "ttl",
+    "type",
+    "rename",
+    "copy",
+    "unlink",
+    "move",
+    "set",
+    "get",
+    "append",
+    "object|encoding",
+    "select",
+    "flushdb",
+    "keys",
+    "dbsize",
+    "randomkey",
+];
+
+/// Commands that are sent alone: Redis does not answer those of the first two that fail before earlier replies have left,
+/// and the others answer more than once or not at all.
+pub const ALONE: &[&str] = &[
+    "auth",
+    "hello",
+    "subscribe",
+    "unsubscribe",
+    "psubscribe",
+    "punsubscribe",
+    "ssubscribe",
+    "sunsubscribe",
+];
+
+/// Commands that are always called as their documentation says: a number at a wrong place could be that of a connection,
+/// which is another one at each server.
+/// SPOP is always asked for a number of members that are all there are, because it chooses at random.
+pub const UNSPOILT: &[&str] = &["client|tracking", "spop"];
+
+/// Optional arguments that are always there: a command, and the argument's name.
+pub const ALWAYS: &[(&str, &str)] = &[("spop", "count")];
+
+/// Commands that are played to 7.2 and later only: before, a message to the own connection broke the reply of EXEC.
+pub const MESSAGES: &[&str] = &["publish", "spublish", "client|tracking"];
+
+/// Commands that are not played, each with the reason.
+pub const NOT_PLAYED: &[(&str, &str)] = &[
+    ("shutdown", "ends the server"),
+    ("debug", "the subcommands reach into the server's own insides"),
+    ("monitor", "sees what other connections do, the harness's own included"),
+    ("config|set", "outlives the sequence"),
+    ("config|rewrite", "writes a file"),
+    ("config|resetstat", "the figures are the server's own"),
+    ("client|kill", "may end the harness's own connections"),
+    ("client|pause", "stops the harness's own connections"),
+    ("client|unpause", "belongs to CLIENT PAUSE"),
+    ("client|reply", "takes away the replies that are compared"),
+    ("client|unblock", "needs the number of a connection"),
+    ("latency|reset", "the figures are the server's own"),
+    ("slowlog|reset", "the figures are the server's own"),
+    ("wait", "waits for replicas"),
+    ("replicaof", "there is no other server"),
+    ("slaveof", "there is no other server"),
+    ("failover", "there is no other server"),
+    ("psync", "there is no other server"),
+    ("sync", "there is no other server"),
+    ("save", "writes a file"),
+    ("bgsave", "writes a file"),
+    ("bgrewriteaof", "writes a file"),
+    ("migrate", "there is no other server"),
+    ("pfselftest", "takes seconds"),
+    ("latency|graph", "needs an event that took long"),
+    ("waitaof", "waits for replicas"),
+];
