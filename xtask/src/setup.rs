@@ -7,7 +7,8 @@ pub fn run() -> anyhow::Result<()> {
     machine::meet(machine::BUILD)?;
     machine::meet(machine::TESTS)?;
     machine::meet(machine::NETWORK_TESTS)?;
-    match ebpf::prepare() {
+    // Built here already, so that whatever is built afterwards embeds it.
+    match ebpf::run_subcommand() {
         Err(error) if std::env::var_os("CI").is_none() => eprintln!("xtask: without XDP: {error:#}"),
         result => result?,
     }

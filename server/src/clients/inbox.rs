@@ -1,7 +1,7 @@
 //! The inbox of an I/O thread: messages from other threads for its connections, and the doorbell behind it.
 //!
-//! The queue is bounded by what may be in it: one `Wake` and one `Kill` per connection, and messages for clients up to
-//! [`FULL`]. Whoever produces messages asks first and waits while an inbox is full ([`Inboxes::wait_for_room`]); what a
+//! The queue is bounded by what may be in it: one `Wake`, `Unblocked` and `Kill` per connection, and messages for
+//! clients up to [`FULL`]. Whoever produces messages asks first and waits while an inbox is full ([`Inboxes::wait_for_room`]); what a
 //! single command produces may go beyond.
 
 use super::pubsub::Message;
@@ -24,6 +24,8 @@ const DELIVERY_COST: usize = 64;
 pub enum Mail {
     /// The connection may go on executing: what it was parked on is free, or a pause ended.
     Wake(Token),
+    /// The connection's wait in a blocking command has ended: its session is to be taken home.
+    Unblocked(Token),
     /// Close the connection.
     Kill(Token),
     /// Send these bytes (one whole message, as [`super::Client::push`] takes it) to the connection.
@@ -38,7 +40,7 @@ impl Mail {
     /// What it adds to the work that waits.
     fn cost(&self) -> usize {
         match self {
-            Self::Wake(_) | Self::Kill(_) | Self::Look => 0,
+            Self::Wake(_) | Self::Unblocked(_) | Self::Kill(_) | Self::Look => 0,
             Self::Push(_, bytes) => DELIVERY_COST + bytes.len(),
             Self::Publish(message, receivers) => receivers * DELIVERY_COST + message.bytes(),
         }

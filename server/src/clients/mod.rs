@@ -8,7 +8,9 @@ pub mod pubsub;
 pub mod registry;
 pub mod session;
 pub mod tracking;
+pub mod waiter;
 
 pub use inbox::{Inbox, Inboxes, Mail};
 pub use registry::{Client, ClientFlags, Clients};
 pub use session::{Queued, ReplyMode, Session, Transaction};
+pub use waiter::Waiter;

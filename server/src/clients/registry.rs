@@ -2,6 +2,7 @@
 
 use super::inbox::{Inbox, Mail};
 use super::pubsub::TopicKind;
+use super::waiter::Waiter;
 use crate::config::ClientClass;
 use boxcar_sys::Token;
 use std::collections::BTreeMap;
@@ -41,6 +42,8 @@ bitflags::bitflags! {
         const BROKEN_REDIRECT = 1 << 11;
         /// Client-side caching in broadcast mode (`B`).
         const BROADCAST = 1 << 12;
+        /// Waits in a blocking command (`b`).
+        const BLOCKED = 1 << 13;
     }
 }
 
@@ -90,6 +93,8 @@ pub struct Client {
     pub net_bytes: [AtomicU64; 2],
     /// Name, library name and version, user: set rarely, listed rarely.
     labels: Mutex<Labels>,
+    /// Set while a blocking command waits.
+    waiter: Mutex<Option<Arc<Waiter>>>,
     killed: AtomicBool,
     gone: AtomicBool,
     inbox: Arc<Inbox>,
@@ -142,6 +147,17 @@ impl Client {
     /// The client's own texts.
     pub fn labels(&self) -> MutexGuard<'_, Labels> {
         self.labels.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The blocking command that the client waits in, if it does.
+    pub fn waiter(&self) -> Option<Arc<Waiter>> {
+        self.waiter.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The client begins to wait, or waits no longer.
+    pub fn set_waiter(&self, waiter: Option<Arc<Waiter>>) {
+        self.set_flags(ClientFlags::BLOCKED, waiter.is_some());
+        *self.waiter.lock().unwrap_or_else(PoisonError::into_inner) = waiter;
     }
 
     /// Asks the owning thread to close the connection; once is enough.
@@ -225,6 +241,7 @@ impl Clients {
             pushed_bytes: AtomicUsize::new(0),
             net_bytes: [AtomicU64::new(0), AtomicU64::new(0)],
             labels: Mutex::default(),
+            waiter: Mutex::default(),
             killed: AtomicBool::new(false),
             gone: AtomicBool::new(false),
             inbox: origin.inbox,

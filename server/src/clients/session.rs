@@ -185,6 +185,15 @@ impl Session {
         self.client.db.store(db as u32, Ordering::Relaxed);
     }
 
+    /// Whether the reply of the command that was just executed is to be left out (CLIENT REPLY).
+    pub fn leaves_reply_out(&mut self) -> bool {
+        let left_out = matches!(self.reply_mode, ReplyMode::Off | ReplyMode::Skip);
+        if self.reply_mode == ReplyMode::Skip {
+            self.reply_mode = ReplyMode::On;
+        }
+        left_out
+    }
+
     /// Whether the connection has subscriptions and speaks RESP2, in which a message looks like a reply: only the
     /// commands of [`Subscriptions`] and a few more are allowed.
     pub fn only_listens(&self) -> bool {

@@ -6,13 +6,17 @@ use super::context::Cx;
 use super::error::Error;
 use super::news;
 use super::row::Flags;
+use super::server_state::Server;
 use crate::config::{ClientClass, rows};
+use crate::observability::stats::ThreadStats;
+use boxcar_resp::Reply;
 use boxcar_sys::clock::{Ticks, wall_us};
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// Executes `cx.command` with these arguments. On return the reply holds exactly one reply.
+/// Executes `cx.command` with these arguments. On return the reply holds exactly one reply, unless the client waits
+/// ([`Cx::blocked`]).
 #[inline]
 pub fn call(cx: &mut Cx<'_, '_>, args: Args<'_>) {
     let (command, started, before) = (cx.command, cx.tick, cx.reply.len());
@@ -29,8 +33,12 @@ pub fn call(cx: &mut Cx<'_, '_>, args: Args<'_>) {
     if cx.keys.news.is_attentive() {
         news::send(cx);
     }
-    if cx.server.monitors.any() {
+    if cx.server.monitors.any() && !cx.serving {
         feed_monitors(cx, args);
+    }
+    if cx.blocked {
+        // It counts when it is answered.
+        return;
     }
     counters.calls.add(1);
     cx.stats.metrics.commands_processed.add(1);
@@ -58,10 +66,15 @@ pub fn call(cx: &mut Cx<'_, '_>, args: Args<'_>) {
 /// Writes an error reply and counts it.
 #[cold]
 pub fn write_error(cx: &mut Cx<'_, '_>, error: &Error) {
+    answer_error(cx.server, cx.stats, error, cx.reply);
+}
+
+/// The same outside of a command.
+pub fn answer_error(server: &Server, stats: &ThreadStats, error: &Error, reply: &mut Reply) {
     let message = error.message();
-    cx.reply.error(&message);
-    cx.stats.metrics.error_replies.add(1);
-    cx.server.stats.count_error(&String::from_utf8_lossy(&message));
+    reply.error(&message);
+    stats.metrics.error_replies.add(1);
+    server.stats.count_error(&String::from_utf8_lossy(&message));
 }
 
 #[cold]

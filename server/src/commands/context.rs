@@ -26,4 +26,8 @@ pub struct Cx<'c, 'k> {
     pub in_transaction: bool,
     /// When the previous command ended and so this one began.
     pub tick: Ticks,
+    /// Whether the command is executed for a client that waits (see [`super::blocking`]).
+    pub serving: bool,
+    /// Set by [`Cx::block`]: there is no reply yet.
+    pub blocked: bool,
 }

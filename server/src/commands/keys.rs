@@ -2,14 +2,16 @@
 //! lookups counted and changes reported to watchers.
 
 use super::access::AccessClock;
+use super::blocking::Ready;
 use super::budget::{self, Budget};
 use super::events::EventClass;
 use super::news::News;
 use super::watch::ShardExtension;
 use crate::observability::stats::ThreadStats;
-use boxcar_store::{Ahead, Db, Entry, Keyspace, Object, OwnedRecord, Place, Record, ShardGuard, Value};
+use boxcar_store::{Ahead, Db, Entry, Keyspace, Kind, Object, OwnedRecord, Place, Record, ShardGuard, Value};
 use smallvec::SmallVec;
 use std::cell::Cell;
+use std::collections::VecDeque;
 
 /// The keyspace with the server's per-shard extension.
 pub type ServerKeyspace = Keyspace<ShardExtension>;
@@ -30,6 +32,8 @@ pub struct Keys<'k> {
     keyspace: &'k ServerKeyspace,
     /// Locked shards in ascending order.
     held: Guards<'k>,
+    /// Changed keys that clients wait for, in the order of the changes.
+    ready: VecDeque<Ready>,
     /// The selected database.
     pub db: usize,
     /// Unix milliseconds: one reading for the whole batch, so that a command sees time stand still.
@@ -55,6 +59,7 @@ impl<'k> Keys<'k> {
         Self {
             keyspace,
             held: Guards::new(),
+            ready: VecDeque::new(),
             db: 0,
             now_ms,
             stats,
@@ -156,6 +161,10 @@ impl<'k> Keys<'k> {
     /// Unlocks everything.
     #[inline]
     pub fn release(&mut self) {
+        assert!(
+            self.ready.is_empty(),
+            "clients that wait are served before anybody else can have what they wait for"
+        );
         self.held.clear();
     }
 
@@ -165,6 +174,39 @@ impl<'k> Keys<'k> {
         if budget.is_limited() {
             budget.owe(self.stats, self.held.iter_mut().map(budget::growth).sum());
         }
+    }
+
+    /// Whether a key was changed that clients wait for.
+    #[inline]
+    pub fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// Takes the first key that was changed and that clients wait for.
+    pub fn next_ready(&mut self) -> Option<Ready> {
+        self.ready.pop_front()
+    }
+
+    /// Whether the key may be touched. It always may when a command is executed for the first time; when it is executed
+    /// for a client that waits, this holds of keys in the shards that happen to be locked.
+    pub fn holds(&self, key: &[u8]) -> bool {
+        self.holds_shard(self.locate(key).shard)
+    }
+
+    /// Whether the key may be touched, as [`Keys::holds`] says, and has a value of this kind.
+    pub fn holds_kind(&mut self, key: &[u8], kind: Kind) -> bool {
+        self.holds(key) && self.peek(key).is_some_and(|record| record.kind() == kind)
+    }
+
+    /// The shards that have to be locked, too, before a change in the locked ones: see [`super::blocking`].
+    #[inline]
+    pub fn links(&mut self) -> impl Iterator<Item = u32> {
+        self.held.iter_mut().flat_map(|guard| guard.ext().waiting.links())
+    }
+
+    /// Whether this shard is locked.
+    pub fn holds_shard(&self, shard: u32) -> bool {
+        self.held.binary_search_by_key(&shard, |guard| guard.shard()).is_ok()
     }
 
     /// The locked shard with this number.
@@ -193,13 +235,16 @@ impl<'k> Keys<'k> {
     /// [`Keys::entry`] of a key whose place is known.
     #[inline]
     pub fn entry_at<'s, 'key>(&'s mut self, place: Place, key: &'key [u8]) -> Entry<'s, 'key> {
-        let Self { held, keyspace, now_ms, stats, db: selected, news, .. } = self;
+        let Self { held, keyspace, now_ms, stats, db: selected, news, ready, .. } = self;
         let shard = held_shard(held, keyspace.shards(), place.shard);
         let (db, ext) = shard.db_and_ext(*selected);
         match db.into_entry(place.hash, key) {
             Entry::Occupied(entry) if is_due(entry.record(), *now_ms) => {
                 stats.metrics.expired_keys.add(1);
                 news.expired(ext, *selected, key);
+                if ext.waiting.make_ready(*selected, key) {
+                    ready.push_back(Ready { db: *selected, place, key: key.into() });
+                }
                 Entry::Vacant(entry.vacate(place.hash, key))
             }
             Entry::Vacant(entry) if news.is_attentive() => {
@@ -357,8 +402,17 @@ impl<'k> Keys<'k> {
         let Self { held, keyspace, db, news, .. } = self;
         let shard = held_shard(held, keyspace.shards(), place.shard);
         news.changed(shard.ext(), *db, key);
+        self.make_ready(place, key);
         if self.news.was_missing(self.db, key) && self.exists(key) {
             self.event(EventClass::NEW, "new", key);
+        }
+    }
+
+    /// Clients that wait for a key of the selected database are served after the command.
+    pub fn make_ready(&mut self, place: Place, key: &[u8]) {
+        let db = self.db;
+        if self.shard(place.shard).ext().waiting.make_ready(db, key) {
+            self.ready.push_back(Ready { db, place, key: key.into() });
         }
     }
 

@@ -6,11 +6,13 @@
 
 pub mod access;
 pub mod args;
+pub mod blocking;
 pub mod budget;
 pub mod call;
 pub mod context;
 pub mod error;
 pub mod events;
+pub mod float;
 pub mod help;
 pub mod keys;
 pub mod news;
@@ -30,11 +32,14 @@ pub(crate) mod testing;
 pub mod bitmap;
 pub mod connection;
 pub mod generic;
+pub mod geo;
 pub mod hash;
 pub mod hyperloglog;
+pub mod list;
 pub mod pubsub;
 pub mod server;
 pub mod set;
+pub mod sorted_set;
 pub mod stream;
 pub mod string;
 pub mod transaction;
@@ -50,10 +55,13 @@ pub use table::{Entry, Table};
 /// The families, in the order of COMMAND's output.
 pub const FAMILIES: &[&[&[Command]]] = &[
     string::COMMANDS,
-    hash::COMMANDS,
-    set::COMMANDS,
     bitmap::COMMANDS,
     hyperloglog::COMMANDS,
+    list::COMMANDS,
+    hash::COMMANDS,
+    set::COMMANDS,
+    sorted_set::COMMANDS,
+    geo::COMMANDS,
     stream::COMMANDS,
     generic::COMMANDS,
     connection::COMMANDS,

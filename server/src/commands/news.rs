@@ -44,6 +44,11 @@ impl News {
         self.client = client;
     }
 
+    /// A command is executed for another client; returns the one before.
+    pub fn act_for(&mut self, client: u64) -> u64 {
+        std::mem::replace(&mut self.client, client)
+    }
+
     /// The cause of what the client's commands come across, without having done it.
     pub fn came_across(&self) -> Cause {
         Cause { client: self.client, own: false }

@@ -116,6 +116,10 @@ bitflags::bitflags! {
         const DANGEROUS = 1 << 5;
         /// `@admin`
         const ADMIN = 1 << 6;
+        /// `@sortedset`
+        const SORTED_SET = 1 << 12;
+        /// `@geo`
+        const GEO = 1 << 13;
         /// `@hash`
         const HASH = 1 << 11;
         /// `@set`
@@ -126,6 +130,8 @@ bitflags::bitflags! {
         const HYPERLOGLOG = 1 << 8;
         /// `@stream`
         const STREAM = 1 << 9;
+        /// `@list`
+        const LIST = 1 << 10;
     }
 }
 
@@ -134,6 +140,10 @@ bitflags::bitflags! {
 pub enum Group {
     /// Strings.
     String,
+    /// Sorted sets.
+    SortedSet,
+    /// Places on the earth.
+    Geo,
     /// Hashes.
     Hash,
     /// Sets.
@@ -144,6 +154,8 @@ pub enum Group {
     Hyperloglog,
     /// Streams.
     Stream,
+    /// Lists.
+    List,
     /// Keys of any type.
     Generic,
     /// The connection itself.
@@ -161,11 +173,14 @@ impl Group {
     pub fn name(self) -> &'static str {
         match self {
             Self::String => "string",
+            Self::SortedSet => "sorted-set",
+            Self::Geo => "geo",
             Self::Hash => "hash",
             Self::Set => "set",
             Self::Bitmap => "bitmap",
             Self::Hyperloglog => "hyperloglog",
             Self::Stream => "stream",
+            Self::List => "list",
             Self::Generic => "generic",
             Self::Connection => "connection",
             Self::Server => "server",
@@ -310,6 +325,13 @@ impl KeySpec {
     /// Calls `visit` with the position of every key in these arguments. Positions are always in range; a call
     /// that the handler will refuse as malformed may name fewer keys.
     pub fn positions(&self, args: Args<'_>, visit: &mut impl FnMut(usize)) {
+        if let (Begin::Keyword(word, from), Find::Range { last: 0, .. }) = (self.begin, self.find)
+            && from >= 0
+        {
+            // An option that names one key. It may be repeated, and then the last one counts.
+            (from as usize + 1..args.len()).filter(|&i| args.is(i - 1, word)).for_each(visit);
+            return;
+        }
         let Some(begin) = self.begin_in(args) else { return };
         let (first, last, step) = match self.find {
             Find::Range { last, step } => {

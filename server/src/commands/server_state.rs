@@ -1,5 +1,6 @@
 //! What all threads share: tables, registers, counters, and the handles that higher rooms fill in at start.
 
+use super::blocking::Blocking;
 use super::budget::{self, Budget};
 use super::events::EventClass;
 use super::keys::ServerKeyspace;
@@ -75,6 +76,8 @@ pub struct Server {
     pub monitors: Monitors,
     /// CLIENT PAUSE.
     pub pause: Pause,
+    /// Who waits in blocking commands.
+    pub blocking: Blocking,
     /// Frees large removals in the background.
     pub reclaimer: Reclaimer,
     /// All counters.
@@ -154,6 +157,7 @@ impl Server {
             clients: Clients::default(),
             monitors: Monitors::default(),
             pause: Pause::default(),
+            blocking: Blocking::default(),
             reclaimer: Reclaimer::default(),
             stats,
             slowlog: SlowLog::default(),

@@ -194,12 +194,13 @@ impl Table {
     }
 }
 
-/// The position of the key when there is exactly one, at a fixed place.
+/// The position of the key when there is exactly one, at a fixed place. Commands that may wait do not take the short
+/// way that this opens.
 fn single_key(command: &Command) -> usize {
-    use super::row::{Begin, Find, KeySpec, Locks};
+    use super::row::{Begin, Find, Flags, KeySpec, Locks};
     match command.keys {
         [KeySpec { begin: Begin::Index(at), find: Find::Range { last: 0, .. }, .. }]
-            if command.locks == Locks::Keys =>
+            if command.locks == Locks::Keys && !command.flags.contains(Flags::BLOCKING) =>
         {
             *at
         }

@@ -198,6 +198,8 @@ fn execute(
         command: entry,
         in_transaction: false,
         tick: Ticks::now(),
+        serving: false,
+        blocked: false,
     };
     if accepted {
         call(&mut cx, args);

@@ -1,6 +1,7 @@
-//! What the server keeps in every shard beside the keys: who watches which of them, who has read which, and how much
-//! was counted.
+//! What the server keeps in every shard beside the keys: who watches, waits for, or has read which of them, and how
+//! much was counted.
 
+use super::blocking::Queues;
 use crate::clients::session::WatchFlag;
 use crate::clients::tracking::{Cause, Table, Tracking};
 use std::collections::HashMap;
@@ -16,6 +17,8 @@ pub struct ShardExtension {
     watched: HashMap<Box<[u8]>, Watchers>,
     /// The shard's size when it was counted last, for [`Budget`](super::budget::Budget).
     pub counted_bytes: usize,
+    /// Clients in blocking commands.
+    pub waiting: Queues,
     /// Keys in clients' caches.
     pub tracked: Table,
 }
@@ -23,7 +26,12 @@ pub struct ShardExtension {
 impl ShardExtension {
     /// Without anything yet; what is remembered for client-side caching counts for `tracking`.
     pub fn new(tracking: Arc<Tracking>) -> Self {
-        Self { watched: HashMap::new(), counted_bytes: 0, tracked: Table::new(tracking) }
+        Self {
+            watched: HashMap::new(),
+            counted_bytes: 0,
+            waiting: Queues::default(),
+            tracked: Table::new(tracking),
+        }
     }
 
     /// Sets `flag` when this key changes from now on.
@@ -36,12 +44,7 @@ impl ShardExtension {
     /// Whether changes of some key concern anybody.
     #[inline]
     pub fn is_observed(&self) -> bool {
-        !self.watched.is_empty() | !self.tracked.is_empty()
-    }
-
-    /// Whether anyone watches anything here.
-    pub fn has_watchers(&self) -> bool {
-        !self.watched.is_empty()
+        !self.watched.is_empty() | !self.tracked.is_empty() | !self.waiting.is_empty()
     }
 
     /// A key was changed: its watchers' transactions will fail, and those who have it in their caches are told. True
@@ -64,11 +67,11 @@ impl ShardExtension {
         }
     }
 
-    /// Calls `visit` with every watched key of a database: whoever empties or swaps databases decides which
+    /// Every key of a database that is watched or waited for: whoever empties or swaps databases decides which
     /// of them have changed and calls [`Self::fail_watchers`] for those.
-    pub fn watched_keys(&self, db: usize) -> Vec<Box<[u8]>> {
+    pub fn awaited_keys(&self, db: usize) -> Vec<Box<[u8]>> {
         let here = self.watched.iter().filter(|(_, watchers)| watchers.iter().any(|watcher| watcher.0 == db));
-        here.map(|(key, _)| key.clone()).collect()
+        here.map(|(key, _)| key.clone()).chain(self.waiting.keys(db).map(Box::from)).collect()
     }
 
     /// Forgets what sessions have abandoned; called now and then by housekeeping.

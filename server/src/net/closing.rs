@@ -1,6 +1,7 @@
 //! Ends of connections: kills, time limits, and letting go of everything.
 
 use super::io_thread::{IoThread, State};
+use crate::clients::waiter::End;
 use crate::config::rows;
 use boxcar_sys::{Token, Wait};
 use std::sync::atomic::Ordering::Relaxed;
@@ -17,6 +18,9 @@ impl IoThread {
             return;
         };
         connection.closed = true;
+        if let Some(waiter) = &connection.waiter {
+            waiter.end(End::Left);
+        }
         driver.close(token);
     }
 
@@ -39,6 +43,7 @@ impl IoThread {
                 break;
             }
             state.take_returns();
+            state.read_mail();
         }
     }
 }
@@ -50,7 +55,7 @@ impl State {
         if connection.session.is_some() {
             self.remove(token.index());
         } else {
-            // A worker still has the session; the entry goes when it comes back.
+            // A worker or a waiter still has the session; the entry goes when it comes back.
             connection.gone = true;
         }
     }

@@ -1,6 +1,6 @@
 //! One connection, as its I/O thread keeps it.
 
-use crate::clients::{Client, Session};
+use crate::clients::{Client, Session, Waiter};
 use boxcar_resp::{Parser, Protocol, Reply};
 use boxcar_sys::Token;
 use std::collections::VecDeque;
@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 /// Input that may wait for execution before the thread stops reading from the socket. A connection whose
 /// *output* is not read is exempt: it is read up to `client-query-buffer-limit`, since a client may well send
-/// a large pipeline first and read the replies afterwards.
+/// a large pipeline first and read the replies afterwards; and so is one that waits in a blocking command, since it
+/// must be noticed when it leaves.
 pub const READ_AHEAD_MAX: usize = 256 * 1024;
 /// Buffers up to this size are kept for reuse; larger ones are given back as soon as they are empty.
 pub const KEPT_BYTES: usize = 64 * 1024;
@@ -35,7 +36,7 @@ pub struct Connection {
     pub token: Token,
     /// The view that other threads share.
     pub client: Arc<Client>,
-    /// The session; away while a worker executes the connection's commands.
+    /// The session; away while a worker executes the connection's commands, or while one of them waits.
     pub session: Option<Box<Session>>,
     /// Knows how far the command at the head of `input` has been seen.
     pub parser: Parser,
@@ -44,8 +45,8 @@ pub struct Connection {
     /// Replies not yet handed to the driver.
     pub out: Reply,
     /// Messages that answer no command, to be sent after `out`; shared with the other connections they go to, so that
-    /// those who do not read cost little more than the list. They wait here while the session is away, since the
-    /// replies that come back with it are older.
+    /// those who do not read cost little more than the list. They wait here while a worker has the session, since
+    /// the replies that come back with it are older.
     pub pushes: VecDeque<Arc<[u8]>>,
     /// Bytes of the first of `pushes` that are in `out` already.
     pub pushes_begun: usize,
@@ -55,6 +56,8 @@ pub struct Connection {
     pub sending: usize,
     /// Why nothing is executed at present.
     pub held: Held,
+    /// The command it waits in, and with which its session lies.
+    pub waiter: Option<Arc<Waiter>>,
     /// The next command is to be executed by this thread, whatever the dispatch.
     pub at_home: bool,
     /// A wake-up came while the session was away.
@@ -91,6 +94,7 @@ impl Connection {
             at_home: false,
             sending: 0,
             held: Held::default(),
+            waiter: None,
             woken: false,
             reading_paused: false,
             read_closed: false,
@@ -123,12 +127,21 @@ impl Connection {
         self.pushes.push_back(Arc::clone(bytes));
     }
 
-    /// Moves messages into `out`, until it has `limit` bytes; none while the session is away.
+    /// The protocol of what is sent next; not known while a worker has the session.
+    fn protocol(&self) -> Option<Protocol> {
+        match (&self.session, &self.waiter) {
+            (Some(session), _) => Some(session.protocol),
+            (None, Some(waiter)) => Some(waiter.protocol),
+            (None, None) => None,
+        }
+    }
+
+    /// Moves messages into `out`, until it has `limit` bytes; none while a worker has the session.
     pub fn take_pushes(&mut self, limit: usize) {
         if self.pushes.is_empty() {
             return;
         }
-        let Some(session) = &self.session else { return };
+        let Some(protocol) = self.protocol() else { return };
         while let Some(bytes) = self.pushes.front()
             && self.out.len() < limit
         {
@@ -136,7 +149,7 @@ impl Connection {
             let end = bytes.len().min(begun.saturating_add(limit - self.out.len()));
             let first = self.out.len();
             self.out.raw(&bytes[begun..end]);
-            if begun == 0 && bytes[0] == b'>' && session.protocol == Protocol::Resp2 {
+            if begun == 0 && bytes[0] == b'>' && protocol == Protocol::Resp2 {
                 self.out.buffer_mut()[first] = b'*';
             }
             self.pushes_len -= end - begun;
@@ -162,6 +175,9 @@ impl Connection {
 
     /// Whether the socket should not be read for now.
     pub fn wants_pause(&self) -> bool {
-        !self.may_execute() && !self.held.output_full && self.input.len() > READ_AHEAD_MAX
+        !self.may_execute()
+            && !self.held.output_full
+            && self.waiter.is_none()
+            && self.input.len() > READ_AHEAD_MAX
     }
 }

@@ -86,12 +86,12 @@ impl State {
 
     fn take_batch(&mut self, batch: &mut Batch) {
         for run in batch.runs() {
-            let session = run.session.take().expect("a run comes back with its session");
+            let session = run.session.take();
             let index = run.token.index();
             let connection = &mut self.connections[index];
             assert!(connection.token == run.token, "a connection waits for its session");
-            connection.session = Some(session);
-            if connection.gone {
+            connection.session = session;
+            if connection.gone && connection.session.is_some() {
                 self.remove(index);
                 continue;
             }

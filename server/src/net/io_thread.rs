@@ -15,7 +15,7 @@ use boxcar_sys::affinity::{self, CpuList};
 use boxcar_sys::clock::{monotonic_us, wall_ms};
 use boxcar_sys::{Backend, Driver, DriverError, DriverOptions, Feature, ListenerId, Token, Wait};
 use slab::Slab;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -85,6 +85,8 @@ pub(super) struct State {
     pub starved: VecDeque<Token>,
     /// Connections held back by CLIENT PAUSE.
     pub paused: Vec<Token>,
+    /// When clients in blocking commands have waited long enough, in microseconds of the monotonic clock.
+    pub deadlines: BTreeSet<(u64, u64)>,
     /// Connections whose sockets are to be read again.
     pub resume: Vec<Token>,
     /// Connections to close at once.
@@ -149,6 +151,7 @@ impl IoThread {
             ready: VecDeque::new(),
             starved: VecDeque::new(),
             paused: Vec::new(),
+            deadlines: BTreeSet::new(),
             resume: Vec::new(),
             kill: Vec::new(),
             open_batches: (0..spec.workers.count()).map(|_| None).collect(),
@@ -179,6 +182,7 @@ impl IoThread {
         let wait = self.wait();
         self.driver.turn(wait, &mut self.state)?;
         self.state.inbox.awake();
+        self.state.end_waits();
         self.state.read_mail();
         self.accept();
         self.state.take_returns();
@@ -215,7 +219,7 @@ impl IoThread {
         }
         self.state.inbox.fall_asleep();
         if self.state.inbox.is_empty() && self.state.returns.is_empty() {
-            Wait::For(TICK)
+            Wait::For(self.state.next_deadline().map_or(TICK, |left| left.min(TICK)))
         } else {
             Wait::Poll
         }
@@ -259,6 +263,7 @@ impl State {
             self.rang = true;
             match mail {
                 Mail::Wake(token) => self.wake(token),
+                Mail::Unblocked(token) => self.take_home(token),
                 Mail::Kill(token) => self.kill.push(token),
                 Mail::Push(token, bytes) => self.take_push(token, &bytes),
                 Mail::Publish(message, _) => self.deliver(&message),

@@ -4,6 +4,7 @@
 //! thread. What others want of a connection arrives in the thread's inbox.
 
 mod accepting;
+mod blocking;
 mod closing;
 mod connection;
 mod dispatching;

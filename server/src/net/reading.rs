@@ -56,6 +56,8 @@ impl Handler for State {
                 tracing::debug!("Reading from client {}: {error}", connection.client.id);
                 self.kill.push(token);
             }
+            // As Redis: who waits and sends nothing any more is taken to have left.
+            None if connection.waiter.is_some() => self.kill.push(token),
             None => self.mark_dirty(token.index()),
         }
     }
@@ -185,8 +187,8 @@ impl State {
         }
         let limit = self.server.output_bound();
         let connection = &mut self.connections[index];
-        let session = connection.session.as_mut().expect("only a connection with its session executes");
-        let stop = self.executor.execute(session, input, &self.commands, &mut connection.out, limit);
+        let (session, out) = (&mut connection.session, &mut connection.out);
+        let stop = self.executor.execute(session, input, &self.commands, out, limit);
         self.mark_dirty(index);
         let done = match stop.unexecuted() {
             None => consumed,
@@ -220,6 +222,7 @@ impl State {
                 self.paused.push(connection.token);
             }
             Stop::OutputFull { .. } => connection.held.output_full = true,
+            Stop::Blocked { .. } => self.await_session(index),
             Stop::Home { .. } => connection.at_home = true,
             Stop::Mail { .. } => {}
         }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 pub struct Run {
     /// The connection.
     pub token: Token,
-    /// Its session, which is the worker's until the batch returns.
+    /// Its session, which is the worker's until the batch returns, unless the connection's command waits then.
     pub session: Option<Box<Session>>,
     /// The raw bytes of the commands.
     pub input: Vec<u8>,
@@ -111,8 +111,8 @@ impl Batch {
     /// Executes all runs and sends the batch home.
     pub fn execute(mut self, executor: &Executor, output_limit: usize) {
         for run in self.runs() {
-            let session = run.session.as_mut().expect("a run travels with its session");
-            run.stop = executor.execute(session, &run.input, &run.commands, &mut run.reply, output_limit);
+            run.stop =
+                executor.execute(&mut run.session, &run.input, &run.commands, &mut run.reply, output_limit);
         }
         let home = Arc::clone(&self.home);
         home.push(self);

@@ -6,8 +6,9 @@
 use super::eviction::{self, Evictor, Outcome};
 use super::locking::{self, Plan};
 use crate::clients::pause::PauseMode;
-use crate::clients::{Queued, ReplyMode, Session};
+use crate::clients::{ClientFlags, Queued, ReplyMode, Session};
 use crate::commands::access::AccessClock;
+use crate::commands::blocking;
 use crate::commands::call::{call, write_error};
 use crate::commands::row::Flags;
 use crate::commands::table::Lookup;
@@ -52,6 +53,12 @@ pub enum Stop {
         /// First command not executed.
         command: usize,
     },
+    /// The last executed command waits (see [`crate::commands::blocking`]); the connection's session lies with its
+    /// waiter and comes home by mail.
+    Blocked {
+        /// First command not executed, if there is one.
+        command: Option<usize>,
+    },
     /// The last command sent a message to the connection itself, which comes before what follows.
     Mail {
         /// First command not executed.
@@ -66,6 +73,7 @@ impl Stop {
     pub fn unexecuted(self) -> Option<usize> {
         match self {
             Self::Finished | Self::Closing => None,
+            Self::Blocked { command } => command,
             Self::Parked { command }
             | Self::Paused { command }
             | Self::OutputFull { command }
@@ -119,10 +127,11 @@ impl Executor {
     }
 
     /// Executes `commands`, whose bytes lie in `input`, for `session`; replies are appended to `reply`. Stops
-    /// early when `reply` holds more than `output_limit` bytes.
+    /// early when `reply` holds more than `output_limit` bytes. The session is there, and stays unless a command
+    /// blocks.
     pub fn execute(
         &self,
-        session: &mut Session,
+        session: &mut Option<Box<Session>>,
         input: &[u8],
         commands: &Commands,
         reply: &mut Reply,
@@ -131,7 +140,8 @@ impl Executor {
         let server: &Server = &self.server;
         let mut keys = Keys::new(&server.keyspace, &self.stats, wall_ms());
         keys.access = AccessClock::of(&server.config);
-        keys.news.attend(server, session.client.id);
+        let seated = seated(session);
+        keys.news.attend(server, seated.client.id);
         let mut batch = Run {
             server,
             stats: &self.stats,
@@ -142,8 +152,8 @@ impl Executor {
             tick: Ticks::now(),
             last: None,
         };
-        session.client.active_ms.store(keys.now_ms, Relaxed);
-        reply.set_protocol(session.protocol);
+        seated.client.active_ms.store(keys.now_ms, Relaxed);
+        reply.set_protocol(seated.protocol);
         let mut stop = Stop::Finished;
         let mut first = 0;
         while first < commands.len() {
@@ -158,11 +168,17 @@ impl Executor {
             // Let others have a hot shard between windows.
             keys.release();
         }
-        if let Some(last) = batch.last {
-            session.client.last_command.store(last, Relaxed);
+        if let Some(session) = session {
+            batch.note_last(session);
         }
         stop
     }
+}
+
+/// The session of the connection whose commands are executed.
+#[inline]
+fn seated(session: &mut Option<Box<Session>>) -> &mut Session {
+    session.as_deref_mut().expect("only a connection with its session executes")
 }
 
 /// The commands of one call of [`Executor::execute`].
@@ -182,20 +198,27 @@ impl<'k> Run<'k, '_> {
         Args::new(self.input, self.commands.argv(command))
     }
 
+    /// Tells other threads which command was the last.
+    fn note_last(&self, session: &Session) {
+        if let Some(last) = self.last {
+            session.client.last_command.store(last, Relaxed);
+        }
+    }
+
     fn window(
         &mut self,
         range: std::ops::Range<usize>,
-        session: &mut Session,
+        session: &mut Option<Box<Session>>,
         keys: &mut Keys<'k>,
         reply: &mut Reply,
         output_limit: usize,
     ) -> Stop {
         let mut staged = [UNSTAGED; WINDOW];
-        self.stage(range.clone(), session.db, &mut staged);
+        self.stage(range.clone(), seated(session).db, &mut staged);
         for (command, staged) in range.zip(staged) {
             let room = !self.server.budget.is_exceeded() || self.make_room(keys);
             let stop = match staged.entry {
-                Some(entry) if room && self.is_plain(session, keys) => {
+                Some(entry) if room && self.is_plain(seated(session), keys) => {
                     self.execute_single(command, entry, staged.place, session, keys, reply)
                 }
                 _ => self.execute_checked(command, session, keys, reply),
@@ -260,24 +283,26 @@ impl<'k> Run<'k, '_> {
         command: usize,
         entry: &'k Entry,
         place: Place,
-        session: &mut Session,
+        session: &mut Option<Box<Session>>,
         keys: &mut Keys<'k>,
         reply: &mut Reply,
     ) -> Stop {
         if let Err(shard) = locking::acquire_one(keys, place.shard)
-            && self.park(shard, session)
+            && self.park(shard, seated(session))
         {
             return Stop::Parked { command };
-        } else if !keys.holds_only(place.shard) {
+        } else if !keys.holds_only(place.shard) || locking::needs_more(keys, entry) {
             return self.execute_checked(command, session, keys, reply);
         }
         let args = Args::new(self.input, self.commands.argv(command));
         keys.remember(args.at(entry.single_key), place);
-        self.call(entry, args, session, keys, reply);
+        self.call(entry, args, seated(session), keys, reply);
         keys.forget();
         Stop::Finished
     }
 
+    /// Executes a command whose locks are held, and whatever waited for what it has brought. True when the command
+    /// waits itself.
     fn call(
         &mut self,
         entry: &'k Entry,
@@ -285,16 +310,24 @@ impl<'k> Run<'k, '_> {
         session: &mut Session,
         keys: &mut Keys<'k>,
         reply: &mut Reply,
-    ) {
+    ) -> bool {
         self.last = Some(entry.id);
         keys.db = session.db;
         keys.no_touch = session.no_touch;
         let mut cx = self.context(entry, session, keys, reply);
         call(&mut cx, args);
         self.tick = cx.tick;
+        let blocked = cx.blocked;
+        if keys.has_ready() {
+            blocking::serve(self.server, self.stats, keys);
+            self.tick = Ticks::now();
+            // Something may have been told to this client, too.
+            keys.news.mailed_self |= session.client.flags().intersects(ClientFlags::LISTENS);
+        }
         if !entry.flags.contains(Flags::READONLY) {
             keys.count_growth(&self.server.budget);
         }
+        blocked
     }
 
     fn context<'c>(
@@ -313,6 +346,8 @@ impl<'k> Run<'k, '_> {
             command: entry,
             in_transaction: false,
             tick: self.tick,
+            serving: false,
+            blocked: false,
         }
     }
 
@@ -330,10 +365,11 @@ impl<'k> Run<'k, '_> {
     fn execute_checked(
         &mut self,
         command: usize,
-        session: &mut Session,
+        slot: &mut Option<Box<Session>>,
         keys: &mut Keys<'k>,
         reply: &mut Reply,
     ) -> Stop {
+        let session = seated(slot);
         let args = Args::new(self.input, self.commands.argv(command));
         let before = reply.len();
         if session.reply_mode == ReplyMode::SkipNext {
@@ -374,7 +410,14 @@ impl<'k> Run<'k, '_> {
                 } else if self.place == Where::Away && flags_of(entry, session).contains(Flags::HOME) {
                     return Stop::Home { command };
                 } else if !self.awaits_room(entry, session) && self.lock(entry, args, session, keys) {
-                    self.call(entry, args, session, keys, reply);
+                    let blocked = self.call(entry, args, session, keys, reply);
+                    if blocked {
+                        self.leave_waiting(slot);
+                        keys.release();
+                        keys.forget_plan();
+                        let next = command + 1;
+                        return Stop::Blocked { command: (next < self.commands.len()).then_some(next) };
+                    }
                     keys.release();
                     keys.forget_plan();
                     pushes = entry.flags.contains(Flags::PUSHES);
@@ -383,13 +426,19 @@ impl<'k> Run<'k, '_> {
                 }
             }
         }
-        if !pushes && matches!(session.reply_mode, ReplyMode::Off | ReplyMode::Skip) {
+        let left_out = session.leaves_reply_out();
+        if left_out && !pushes {
             reply.truncate(before);
         }
-        if session.reply_mode == ReplyMode::Skip {
-            session.reply_mode = ReplyMode::On;
-        }
         if session.close_after_reply { Stop::Closing } else { Stop::Finished }
+    }
+
+    /// Leaves the session with the waiter of its client, before anybody can find that in a queue.
+    fn leave_waiting(&self, slot: &mut Option<Box<Session>>) {
+        let session = slot.take().expect("the session of the command that waits");
+        self.note_last(&session);
+        let waiter = session.client.waiter().expect("a client that waits has a waiter");
+        waiter.wait(session);
     }
 
     /// Whether the command may send messages while an inbox is full; then the connection is woken when there is room.
@@ -406,7 +455,7 @@ impl<'k> Run<'k, '_> {
 
     /// Takes all locks the command needs; false when the connection was parked instead.
     fn lock(&self, entry: &Entry, args: Args<'_>, session: &Session, keys: &mut Keys<'k>) -> bool {
-        let plan = locking::plan(keys, &self.server.table, entry, args, session);
+        let mut plan = locking::plan(keys, &self.server.table, entry, args, session);
         if plan == Plan::Some(Default::default()) {
             return true;
         }
@@ -416,6 +465,7 @@ impl<'k> Run<'k, '_> {
         }
         loop {
             match locking::acquire(keys, &plan) {
+                Ok(()) if locking::widen(&mut plan, keys, entry) => {}
                 Ok(()) => return true,
                 Err(shard) if self.park(shard, session) => return false,
                 Err(_) => {}

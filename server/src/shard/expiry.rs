@@ -5,7 +5,7 @@
 
 use crate::commands::budget::growth;
 use crate::commands::events::EventClass;
-use crate::commands::{Server, news};
+use crate::commands::{Keys, Server, blocking, news};
 use crate::config::rows;
 use crate::observability::stats::ThreadStats;
 use boxcar_store::{ExpireStep, Expired, OwnedRecord};
@@ -114,7 +114,19 @@ fn expire_in(
     }
     gone.append(&mut emptied);
     let grown = if server.budget.is_limited() { growth(&mut guard) } else { 0 };
-    drop(guard);
+    if guard.ext().waiting.is_empty() || gone.is_empty() {
+        drop(guard);
+    } else {
+        // Clients may wait for keys that are gone (XREADGROUP).
+        let mut keys = Keys::new(&server.keyspace, stats, now_ms);
+        keys.hold(guard);
+        keys.db = db;
+        for record in gone.iter() {
+            let key = record.record().key();
+            keys.make_ready(keys.locate(key), key);
+        }
+        blocking::serve(server, stats, &mut keys);
+    }
     server.budget.pay(grown);
     stats.metrics.expired_keys.add(step.expired as u64);
     stats.metrics.expired_fields.add(step.expired_fields as u64);

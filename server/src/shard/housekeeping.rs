@@ -5,8 +5,8 @@ use super::defragmentation::Defragmenter;
 use super::eviction::{Evictor, Outcome};
 use super::expiry::ExpiryCycle;
 use super::worker::Workers;
-use crate::commands::Server;
 use crate::commands::server_state::ActiveDispatch;
+use crate::commands::{Server, blocking};
 use crate::config::choices::Dispatch;
 use crate::config::rows;
 use crate::observability::stats::ThreadStats;
@@ -134,8 +134,9 @@ impl Housekeeper {
         }
     }
 
-    /// Forgets abandoned watches.
+    /// Forgets abandoned watches, and waits that are over.
     fn sweep(&self) {
+        blocking::sweep(&self.server.keyspace, &self.server.blocking.figures);
         for shard in 0..self.server.keyspace.shards() as u32 {
             if let Some(mut guard) = self.server.keyspace.try_lock(shard) {
                 guard.ext().sweep();

@@ -2,7 +2,7 @@
 
 use crate::clients::{Session, Transaction};
 use crate::commands::keys::ServerKeyspace;
-use crate::commands::{Args, Entry, Keys, Locks, Table};
+use crate::commands::{Args, Entry, Flags, Keys, Locks, Table};
 use smallvec::SmallVec;
 
 /// The shards a command needs.
@@ -73,6 +73,33 @@ pub fn acquire<'k>(keys: &mut Keys<'k>, plan: &Plan) -> Result<(), u32> {
         Plan::All => (0..keys.keyspace().shards() as u32).try_for_each(|shard| take(keys, shard)),
     }
     .inspect_err(|_| keys.release())
+}
+
+/// Whether a command may make keys ready for clients that wait (see [`crate::commands::blocking`]).
+#[inline]
+fn may_serve(entry: &Entry) -> bool {
+    entry.flags.contains(Flags::WRITE) || entry.locks == Locks::Transaction
+}
+
+/// Whether a command may have to serve a client that waits and needs more than the locked shard.
+#[inline]
+pub fn needs_more(keys: &mut Keys<'_>, entry: &Entry) -> bool {
+    may_serve(entry) && keys.links().next().is_some()
+}
+
+/// Adds the shards that clients need who may be served after the command (the destination of a BLMOVE); true when there
+/// were any, so that the locks have to be taken anew: they may not be added out of order.
+pub fn widen(plan: &mut Plan, keys: &mut Keys<'_>, entry: &Entry) -> bool {
+    let Plan::Some(shards) = plan else { return false };
+    if !may_serve(entry) {
+        return false;
+    }
+    let missing: SmallVec<[u32; 8]> =
+        keys.links().filter(|shard| shards.binary_search(shard).is_err()).collect();
+    shards.extend_from_slice(&missing);
+    shards.sort_unstable();
+    shards.dedup();
+    !missing.is_empty()
 }
 
 /// Makes one shard the only one held.

@@ -106,7 +106,7 @@ fn flush(cx: &mut Cx<'_, '_>, databases: std::ops::Range<usize>, background: boo
     let mut detached: Vec<DetachedDb> = Vec::new();
     for shard in 0..cx.server.keyspace.shards() as u32 {
         for db in databases.clone() {
-            touch_watched(cx.keys, shard, db, None);
+            touch_awaited(cx.keys, shard, db, None);
             let shard = cx.keys.shard(shard);
             shard.ext().tracked.clear();
             if !shard.db(db).is_empty() {
@@ -119,7 +119,8 @@ fn flush(cx: &mut Cx<'_, '_>, databases: std::ops::Range<usize>, background: boo
     }
     let removed: usize = detached.iter().map(DetachedDb::len).sum();
     cx.stats.metrics.changes.add(removed as u64);
-    if background || removed > FREED_AT_ONCE_MAX {
+    // The locks stay where clients that wait are yet to be told.
+    if background || removed > FREED_AT_ONCE_MAX || cx.keys.has_ready() {
         cx.server.reclaimer.free(detached, removed);
         return;
     }
@@ -130,19 +131,21 @@ fn flush(cx: &mut Cx<'_, '_>, databases: std::ops::Range<usize>, background: boo
     drop(detached);
 }
 
-/// Marks the watchers of the keys of `db` in this shard whose value is about to change: those that exist, and those
-/// that come into being when `replacement` takes the database's place. A key that is missing on both sides does not
-/// change, and a key there whose time has come is as good as missing: it is removed, so that nothing happens later.
-fn touch_watched(keys: &mut Keys<'_>, shard: u32, db: usize, replacement: Option<usize>) {
-    if !keys.shard(shard).ext().has_watchers() {
+/// Tells those who watch or wait for the keys of `db` in this shard whose value is about to change: keys that exist,
+/// and keys that come into being when `replacement` takes the database's place. A key that is missing on both sides
+/// does not change, and a key there whose time has come is as good as missing: it is removed, so that nothing happens later.
+fn touch_awaited(keys: &mut Keys<'_>, shard: u32, db: usize, replacement: Option<usize>) {
+    if !keys.shard(shard).ext().is_observed() {
         return;
     }
-    for key in keys.shard(shard).ext().watched_keys(db) {
+    for key in keys.shard(shard).ext().awaited_keys(db) {
         let hash = keys.locate(&key).hash;
         // Even if its time has come: it was alive when it was watched, or was set later.
         let exists = keys.shard(shard).db(db).get(hash, &key).is_some();
         if exists || replacement.is_some_and(|other| keys.in_db(other, |keys| keys.exists(&key))) {
             keys.shard(shard).ext().fail_watchers(db, &key);
+            let place = keys.locate(&key);
+            keys.in_db(db, |keys| keys.make_ready(place, &key));
         }
     }
 }
@@ -169,8 +172,8 @@ fn swapdb(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
 
 fn swap(cx: &mut Cx<'_, '_>, first: usize, second: usize) {
     for shard in 0..cx.server.keyspace.shards() as u32 {
-        touch_watched(cx.keys, shard, first, Some(second));
-        touch_watched(cx.keys, shard, second, Some(first));
+        touch_awaited(cx.keys, shard, first, Some(second));
+        touch_awaited(cx.keys, shard, second, Some(first));
         cx.keys.shard(shard).swap_databases(first, second);
     }
     cx.stats.metrics.changes.add(1);

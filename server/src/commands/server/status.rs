@@ -1,8 +1,11 @@
 //! TIME, LASTSAVE, ROLE, WAIT: short questions about the server's state.
 
 use super::ROW;
+use crate::commands::blocking::{Timeout, Wait};
 use crate::commands::row::{Argument, Categories, Command, Flags, Group};
-use crate::commands::{Args, CommandResult, Cx, Error, args::parse_integer};
+use crate::commands::{Args, CommandResult, Cx};
+use boxcar_resp::Reply;
+use boxcar_store::Kind;
 use boxcar_sys::clock::wall_us;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -77,15 +80,14 @@ fn role(cx: &mut Cx<'_, '_>, _: Args<'_>) -> CommandResult {
     Ok(())
 }
 
-/// There are no replicas and none can come while replication does not exist, so the answer after any time of
-/// waiting is known at once: none has acknowledged.
+/// There are no replicas, and none can come while replication does not exist: whoever wants one waits in vain.
 fn wait(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
-    args.integer(1)?;
-    let timeout_ms =
-        parse_integer(args.at(2)).ok_or(Error::text("ERR timeout is not an integer or out of range"))?;
-    if timeout_ms < 0 {
-        return Err(Error::text("ERR timeout is negative"));
+    let replicas = args.integer(1)?;
+    let timeout = Timeout::milliseconds(args, 2)?;
+    let none = |reply: &mut Reply| reply.integer(0);
+    if replicas <= 0 {
+        none(cx.reply);
+        return Ok(());
     }
-    cx.reply.integer(0);
-    Ok(())
+    cx.block(args, Wait { timed_out: none, refused: none, ..Wait::new(0..0, Kind::String, timeout) })
 }

@@ -225,7 +225,9 @@ fn status() {
     server.check("ROLE", "*3|$6|master|:0|*0");
     server.check("LASTSAVE", &format!(":{}", START_MS / 1000));
     server.check("WAIT 0 100", ":0");
-    server.check("WAIT 1 100", ":0");
+    server.check("MULTI", "+OK");
+    server.check("WAIT 1 100", "+QUEUED");
+    server.check("EXEC", "*1|:0");
     server.check("WAIT a b", "-ERR value is not an integer or out of range");
     server.check("WAIT 0 a", "-ERR timeout is not an integer or out of range");
     server.check("WAIT 0 -1", "-ERR timeout is negative");

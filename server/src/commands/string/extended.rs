@@ -81,6 +81,38 @@ impl Extended {
         matches!(rounded, Self::Finite { .. }).then_some(rounded)
     }
 
+    /// The product with a whole number.
+    pub(in crate::commands) fn times(self, factor: u32) -> Self {
+        match self {
+            Self::Finite { negative, mantissa, exponent } => {
+                round(negative, &(BigUint::from(mantissa) * factor), exponent, false)
+            }
+            infinite @ Self::Infinite { .. } => infinite,
+        }
+    }
+
+    /// The next larger whole number, unless this is one; the ends of the range stand for everything beyond them.
+    pub(in crate::commands) fn ceil(self) -> i64 {
+        let (negative, magnitude) = match self {
+            Self::Infinite { negative } => (negative, None),
+            Self::Finite { negative, mantissa, exponent } if exponent < 0 => {
+                let whole = mantissa.checked_shr(exponent.unsigned_abs() as u32).unwrap_or(0);
+                let is_whole = i64::from(mantissa.trailing_zeros()) >= -exponent || mantissa == 0;
+                (negative, i64::try_from(whole + u64::from(!negative && !is_whole)).ok())
+            }
+            Self::Finite { negative, mantissa, exponent } => {
+                let fits = exponent < i64::from(mantissa.leading_zeros());
+                (negative, fits.then(|| mantissa << exponent).and_then(|whole| i64::try_from(whole).ok()))
+            }
+        };
+        match magnitude {
+            Some(magnitude) if negative => -magnitude,
+            Some(magnitude) => magnitude,
+            None if negative => i64::MIN,
+            None => i64::MAX,
+        }
+    }
+
     /// `%.17Lf` without the zeros at its end.
     ///
     /// # Panics
@@ -246,6 +278,29 @@ mod tests {
     fn sums_are_those_of_the_hardware() {
         for (a, b, expected) in SUMS {
             assert_eq!(sum(a, b), *expected, "{a} + {b}");
+        }
+    }
+
+    #[test]
+    fn products_are_rounded_before_they_are_rounded_up() {
+        for (text, product) in [
+            ("0.001", 1),
+            ("0.0011", 2),
+            ("1", 1000),
+            ("-0.5", -500),
+            ("-0.0001", 0),
+            ("0", 0),
+            ("0x1p-1", 500),
+            ("9223372036854775.807", i64::MAX),
+            ("9223372036854776", i64::MAX),
+            ("1e4000", i64::MAX),
+            ("-inf", i64::MIN),
+        ] {
+            assert_eq!(
+                Extended::parse(text.as_bytes()).expect("a number").times(1000).ceil(),
+                product,
+                "{text}"
+            );
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! - `get`: reading, whole or in part; also GETDEL, GETEX and GETSET.
 //! - `set`: SET and its older forms, MSET, MSETNX.
-//! - `counter`: INCR and its kin; `extended` holds the arithmetic of INCRBYFLOAT.
+//! - `counter`: INCR and its kin; `extended` holds the arithmetic of INCRBYFLOAT (and of fractions of seconds).
 //! - `edit`: APPEND, SETRANGE.
 //! - `lcs`: the longest common subsequence.
 //! - `options`: the options that SET and GETEX share, and expiry arguments.
@@ -16,6 +16,8 @@ mod options;
 pub mod set;
 #[cfg(test)]
 mod tests;
+
+pub(in crate::commands) use extended::Extended;
 
 use super::row::{Argument, Categories, Command, Group, Locks};
 use super::{Error, Server};
@@ -42,7 +44,7 @@ pub(super) fn string_value(record: Record<'_>) -> Result<Value<'_>, Error> {
 
 /// Replies with a string.
 #[inline]
-pub(super) fn write_value(reply: &mut Reply, value: Value<'_>) {
+pub(in crate::commands) fn write_value(reply: &mut Reply, value: Value<'_>) {
     match value {
         Value::Bytes(bytes) => reply.bulk(bytes),
         Value::Integer(number) => reply.bulk_integer(number),

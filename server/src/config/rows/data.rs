@@ -17,7 +17,7 @@ directives! {
 
     /// Size of a list's nodes: elements when positive; -1 to -5 = 4, 8, 16, 32 or 64 KiB.
     LIST_MAX_LISTPACK_SIZE: i64 =
-        number("list-max-listpack-size", -2, i32::MIN as i64, I32).alias("list-max-ziplist-size").kept();
+        number("list-max-listpack-size", -2, i32::MIN as i64, I32).alias("list-max-ziplist-size");
 
     /// Nodes at each end of a list that stay uncompressed; 0 = compress nothing.
     LIST_COMPRESS_DEPTH: i64 = number("list-compress-depth", 0, 0, I32).kept();
@@ -33,11 +33,11 @@ directives! {
 
     /// Members up to which a sorted set is a listpack.
     ZSET_MAX_LISTPACK_ENTRIES: i64 =
-        number("zset-max-listpack-entries", 128, 0, i64::MAX).alias("zset-max-ziplist-entries").kept();
+        number("zset-max-listpack-entries", 128, 0, i64::MAX).alias("zset-max-ziplist-entries");
 
     /// Longest member of a listpack sorted set.
     ZSET_MAX_LISTPACK_VALUE: u64 =
-        memory("zset-max-listpack-value", 64, 0, i64::MAX).alias("zset-max-ziplist-value").kept();
+        memory("zset-max-listpack-value", 64, 0, i64::MAX).alias("zset-max-ziplist-value");
 
     /// Bytes up to which a HyperLogLog is sparse.
     HLL_SPARSE_MAX_BYTES: u64 = memory("hll-sparse-max-bytes", 3000, 0, i64::MAX);

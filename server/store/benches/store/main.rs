@@ -5,6 +5,7 @@
 //! - `worst [keys]`: the slowest single inserts while growing from empty (default 4000000 keys).
 //! - `memory [keys] [value bytes] [ttl]`: resident bytes per key.
 //! - `expire [keys]`: removing expired keys, and how long each step holds a lock (default 5000000 keys).
+//! - `sorted [members]`: sorted sets, beside the standard library (default 1000000 members).
 //! - `locks`: the shard lock beside other locks.
 //! - `count <operation>`: a loop for `valgrind --tool=callgrind --toggle-collect='*measured*'`.
 //!
@@ -14,6 +15,7 @@ mod clock;
 mod expire;
 mod locks;
 mod memory;
+mod sorted;
 mod subject;
 mod times;
 mod worst;
@@ -34,8 +36,14 @@ fn main() {
             memory::run(number(1, 1_000_000), number(2, 64), arguments.get(3).is_some_and(|a| a == "ttl"));
         }
         "expire" => expire::run(number(1, 5_000_000)),
+        "sorted" => sorted::run(number(1, 1_000_000)),
         "locks" => locks::run(),
-        "count" => times::count(arguments.get(1).map_or("get_hit", String::as_str)),
-        other => panic!("unknown: {other} (times, worst, memory, expire, locks, count)"),
+        "count" => {
+            let operation = arguments.get(1).map_or("get_hit", String::as_str);
+            if !sorted::count(operation, number(2, 100_000)) {
+                times::count(operation);
+            }
+        }
+        other => panic!("unknown: {other} (times, worst, memory, expire, sorted, locks, count)"),
     }
 }

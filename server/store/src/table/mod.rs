@@ -29,6 +29,7 @@ use crate::hash::KeyHasher;
 use crate::record::RawRecord;
 
 pub use self::prefetch::Ahead;
+pub(crate) use self::prefetch::prefetch;
 pub(crate) use self::segment::Location;
 pub(crate) use self::walk::Found;
 

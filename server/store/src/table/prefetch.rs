@@ -14,7 +14,7 @@ const CACHE_LINE: usize = 64;
 
 /// Starts loading the cache line at an address. Any address is fine: a bad one is ignored.
 #[inline(always)]
-pub(super) fn prefetch<T>(address: *const T) {
+pub(crate) fn prefetch<T>(address: *const T) {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     // SAFETY: the instruction never faults and changes nothing but the cache.
     unsafe {

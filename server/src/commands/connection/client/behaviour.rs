@@ -2,6 +2,7 @@
 
 use super::{ADMIN_FLAGS, FLAGS, ROW};
 use crate::clients::pause::PauseMode;
+use crate::clients::waiter::End;
 use crate::clients::{ClientFlags, ReplyMode};
 use crate::commands::help::subcommand_syntax;
 use crate::commands::row::{Argument, Command};
@@ -165,7 +166,6 @@ fn unpause(cx: &mut Cx<'_, '_>, _: Args<'_>) -> CommandResult {
     Ok(())
 }
 
-/// No command blocks yet, so there is never anybody to wake.
 fn unblock(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     match args.len() {
         3 => {}
@@ -173,7 +173,9 @@ fn unblock(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
         4 => return Err(Error::text("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")),
         _ => return Err(subcommand_syntax(args)),
     }
-    args.integer(2)?;
-    cx.reply.integer(0);
+    let end = if args.is(3, "error") { End::Unblocked } else { End::TimedOut };
+    let client = u64::try_from(args.integer(2)?).ok().and_then(|id| cx.server.clients.find(id));
+    let unblocked = client.and_then(|client| client.waiter()).is_some_and(|waiter| waiter.end(end));
+    cx.reply.integer(i64::from(unblocked));
     Ok(())
 }

@@ -123,6 +123,7 @@ fn flag_letters(flags: ClientFlags) -> String {
         (ClientFlags::MONITOR, 'O'),
         (ClientFlags::PUBSUB, 'P'),
         (ClientFlags::MULTI, 'x'),
+        (ClientFlags::BLOCKED, 'b'),
         (ClientFlags::TRACKING, 't'),
         (ClientFlags::BROKEN_REDIRECT, 'R'),
         (ClientFlags::BROADCAST, 'B'),

@@ -133,17 +133,18 @@ pub fn clients(server: &Server, text: &mut String) {
         clients.iter().map(|client| bytes(client)).max().unwrap_or(0)
     };
     use std::sync::atomic::Ordering::Relaxed;
+    let waiting = &server.blocking.figures;
     lines!(text;
         "connected_clients": server.clients.connected(),
         "cluster_connections": 0,
         "maxclients": server.config.int(rows::MAXCLIENTS),
         "client_recent_max_input_buffer": largest(|client| client.query_bytes.load(Relaxed)),
         "client_recent_max_output_buffer": largest(|client| client.output_bytes.load(Relaxed)),
-        "blocked_clients": 0,
+        "blocked_clients": waiting.clients.load(Relaxed),
         "tracking_clients": server.tracking.clients(),
-        "clients_in_timeout_table": 0,
-        "total_blocking_keys": 0,
-        "total_blocking_keys_on_nokey": 0,
+        "clients_in_timeout_table": waiting.with_timeout.load(Relaxed),
+        "total_blocking_keys": waiting.keys.load(Relaxed),
+        "total_blocking_keys_on_nokey": waiting.keys_even_missing.load(Relaxed),
     );
 }
 

@@ -1,0 +1,215 @@
+//! A client that waits in a blocking command.
+//!
+//! While a client waits, its session and a copy of its command lie in a [`Waiter`], which stands in the queue of every
+//! key that the command waits for. Whoever makes one of these keys ready claims the session, executes the command
+//! again for the client, and sends the session home with the reply. The other ways out (a timeout, CLIENT UNBLOCK, the
+//! end of the connection) end the wait as well, and exactly one of them does.
+
+use super::inbox::Mail;
+use super::registry::Client;
+use super::session::{Queued, Session};
+use boxcar_resp::{Protocol, Reply};
+use boxcar_store::{Kind, Place};
+use smallvec::SmallVec;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// How a wait ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The command was executed.
+    Served,
+    /// The time was up, or CLIENT UNBLOCK said to behave as if.
+    TimedOut,
+    /// CLIENT UNBLOCK ERROR.
+    Unblocked,
+    /// The connection ends.
+    Left,
+}
+
+/// Where the session is.
+enum State {
+    /// In here: whoever makes a key ready may claim it.
+    Waiting(Box<Session>),
+    /// With a thread that executes the command. If that leaves the client waiting, the wait ends like this.
+    Executing(Option<End>),
+    /// In here, on the way home.
+    Ended(Settled),
+    /// Home.
+    Home,
+}
+
+/// The end of a wait, for the thread that owns the connection.
+pub struct Settled {
+    /// How it ended.
+    pub end: End,
+    /// The connection's session.
+    pub session: Box<Session>,
+    /// The reply, when the command was executed.
+    pub reply: Vec<u8>,
+    /// Whether the waiter stands in no queue any more.
+    pub left_all: bool,
+}
+
+impl Settled {
+    fn without_reply(end: End, session: Box<Session>) -> Self {
+        Self { end, session, reply: Vec::new(), left_all: false }
+    }
+}
+
+/// See the module's text.
+pub struct Waiter {
+    /// Whose command it is.
+    pub client: Arc<Client>,
+    /// The command.
+    pub command: Queued,
+    /// The protocol of its connection.
+    pub protocol: Protocol,
+    /// The database of the keys.
+    pub db: usize,
+    /// Who came first: grows from waiter to waiter, and is drawn while the keys' shards are locked.
+    pub ticket: u64,
+    /// When the wait ends, in microseconds of the monotonic clock; `None` for never.
+    pub deadline_us: Option<u64>,
+    /// The kind of value that makes a key ready.
+    pub kind: Kind,
+    /// Whether every change of a key makes it ready, even its removal.
+    pub even_missing: bool,
+    /// The keys: which argument, and where the key lives.
+    pub keys: SmallVec<[(u32, Place); 1]>,
+    /// Shards, beside that of the key which has become ready, that have to be locked to execute the command.
+    pub links: SmallVec<[u32; 1]>,
+    /// Writes what is answered when the time is up.
+    pub timed_out: fn(&mut Reply),
+    /// Never held for longer than it takes to move a pointer.
+    state: Mutex<State>,
+}
+
+impl fmt::Debug for Waiter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Waiter").field("client", &self.client.id).field("ticket", &self.ticket).finish()
+    }
+}
+
+/// What a new [`Waiter`] is made of; the fields are those of the waiter.
+#[expect(missing_docs, reason = "described there")]
+pub struct Wish {
+    pub command: Queued,
+    pub protocol: Protocol,
+    pub db: usize,
+    pub ticket: u64,
+    pub deadline_us: Option<u64>,
+    pub kind: Kind,
+    pub even_missing: bool,
+    pub keys: SmallVec<[(u32, Place); 1]>,
+    pub links: SmallVec<[u32; 1]>,
+    pub timed_out: fn(&mut Reply),
+}
+
+impl Waiter {
+    /// A waiter of `client`, whose session is still with the executing thread: [`Waiter::wait`] follows.
+    pub fn new(client: &Arc<Client>, wish: Wish) -> Arc<Self> {
+        let Wish { command, protocol, db, ticket, deadline_us, kind, even_missing, keys, links, timed_out } =
+            wish;
+        Arc::new(Self {
+            client: Arc::clone(client),
+            command,
+            protocol,
+            db,
+            ticket,
+            deadline_us,
+            kind,
+            even_missing,
+            keys,
+            links,
+            timed_out,
+            state: Mutex::new(State::Executing(None)),
+        })
+    }
+
+    /// The keys it waits for.
+    pub fn keys(&self) -> impl Iterator<Item = (&[u8], Place)> {
+        self.keys.iter().map(|&(position, place)| {
+            let span = self.command.args[position as usize];
+            (&self.command.input[span.start as usize..][..span.len as usize], place)
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the session for executing the command; `None` when the wait has ended. [`Waiter::wait`] or
+    /// [`Waiter::served`] follows.
+    pub fn claim(&self) -> Option<Box<Session>> {
+        let mut state = self.state();
+        match std::mem::replace(&mut *state, State::Executing(None)) {
+            State::Waiting(session) => Some(session),
+            other => {
+                *state = other;
+                None
+            }
+        }
+    }
+
+    /// The command was executed and the client waits (on). False when something ended the wait meanwhile.
+    pub fn wait(&self, session: Box<Session>) -> bool {
+        let mut state = self.state();
+        let State::Executing(ended) = *state else { unreachable!("only who has the session lets it wait") };
+        match ended {
+            None => *state = State::Waiting(session),
+            Some(end) => self.settle(&mut state, Settled::without_reply(end, session)),
+        }
+        ended.is_none()
+    }
+
+    /// The command was executed, with this reply; `left_all` says whether the waiter stands in no queue any more.
+    pub fn served(&self, session: Box<Session>, reply: Vec<u8>, left_all: bool) {
+        let mut state = self.state();
+        assert!(matches!(*state, State::Executing(_)), "only who has the session is served");
+        self.settle(&mut state, Settled { end: End::Served, session, reply, left_all });
+    }
+
+    /// Ends the wait for another reason; false when it has ended already.
+    pub fn end(&self, end: End) -> bool {
+        let mut state = self.state();
+        match std::mem::replace(&mut *state, State::Home) {
+            State::Waiting(session) => {
+                self.settle(&mut state, Settled::without_reply(end, session));
+                true
+            }
+            // The thread that executes the command sees it, unless the client is served.
+            State::Executing(before) => {
+                *state = State::Executing(Some(before.unwrap_or(end)));
+                before.is_none()
+            }
+            over => {
+                *state = over;
+                false
+            }
+        }
+    }
+
+    fn settle(&self, state: &mut State, settled: Settled) {
+        *state = State::Ended(settled);
+        let (inbox, token) = self.client.wake_target();
+        inbox.post(Mail::Unblocked(token));
+    }
+
+    /// Whether the wait has ended.
+    pub fn has_ended(&self) -> bool {
+        matches!(*self.state(), State::Ended(_) | State::Home)
+    }
+
+    /// Takes the session home; `None` while the client waits.
+    pub fn take_home(&self) -> Option<Settled> {
+        let mut state = self.state();
+        match std::mem::replace(&mut *state, State::Home) {
+            State::Ended(settled) => Some(settled),
+            other => {
+                *state = other;
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Places on the earth, kept in sorted sets: the score is the cell of a grid.
+//!
+//! - `place`: GEOADD, GEOPOS, GEOHASH, GEODIST.
+//! - `search`: GEOSEARCH, GEOSEARCHSTORE and the older GEORADIUS and GEORADIUSBYMEMBER; `query` reads their arguments.
+//! - `grid`: cells and coordinates.
+//! - `area`: distances, shapes, and the cells that cover a shape.
+
+mod area;
+mod grid;
+pub mod place;
+mod query;
+pub mod search;
+#[cfg(test)]
+mod tests;
+
+use super::float::trim_zeros;
+use super::row::{Argument, Categories, Command, Group, Locks};
+use super::{Args, Error};
+use boxcar_resp::{Protocol, Reply};
+use grid::Point;
+
+/// The family's rows.
+pub const COMMANDS: &[&[Command]] = &[place::COMMANDS, search::COMMANDS];
+
+/// What the rows have in common.
+const ROW: Command =
+    Command { group: Group::Geo, categories: Categories::GEO, locks: Locks::Keys, ..Command::DEFAULT };
+
+const KEY: Argument = Argument::new("key", "key");
+const MEMBER: Argument = Argument::new("member", "string");
+const LONGITUDE: Argument = Argument::new("longitude", "double");
+const LATITUDE: Argument = Argument::new("latitude", "double");
+const UNIT: Argument = Argument::one_of(
+    "unit",
+    &[
+        Argument::word("m", "M"),
+        Argument::word("km", "KM"),
+        Argument::word("ft", "FT"),
+        Argument::word("mi", "MI"),
+    ],
+);
+
+/// Meters of the unit that argument `i` names.
+fn unit(args: Args<'_>, i: usize) -> Result<f64, Error> {
+    [("M", 1.0), ("KM", 1000.0), ("FT", 0.3048), ("MI", 1609.34)]
+        .into_iter()
+        .find_map(|(word, meters)| args.is(i, word).then_some(meters))
+        .ok_or(const { Error::text("ERR unsupported unit provided. please use M, KM, FT, MI") })
+}
+
+/// The longitude at argument `i`, and the latitude behind it.
+fn point(args: Args<'_>, i: usize) -> Result<Point, Error> {
+    let point = Point { longitude: args.double(i)?, latitude: args.double(i + 1)? };
+    if point.is_on_grid() {
+        return Ok(point);
+    }
+    let Point { longitude, latitude } = point;
+    Err(format!("ERR invalid longitude,latitude pair {longitude:.6},{latitude:.6}").into())
+}
+
+/// Replies with a distance: four decimals.
+fn write_distance(reply: &mut Reply, distance: f64) {
+    let text = format!("{:.4}", (distance * 10_000.0).round_ties_even() / 10_000.0);
+    reply.bulk(text.as_bytes());
+}
+
+/// Replies with a coordinate: seventeen decimals, as far as they are not zero.
+fn write_coordinate(reply: &mut Reply, degrees: f64) {
+    let mut text = format!("{degrees:.17}");
+    trim_zeros(&mut text);
+    if text == "-0" {
+        text.remove(0);
+    }
+    if reply.protocol() == Protocol::Resp3 {
+        reply.raw(format!(",{text}\r\n").as_bytes());
+    } else {
+        reply.bulk(text.as_bytes());
+    }
+}
+
+/// Replies with a place.
+fn write_point(reply: &mut Reply, point: Point) {
+    reply.array(2);
+    write_coordinate(reply, point.longitude);
+    write_coordinate(reply, point.latitude);
+}
