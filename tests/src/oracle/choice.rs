@@ -61,8 +61,17 @@ pub const BEGINNINGS: &[(&str, &[&str])] = &[
     ("stream", &["XGROUP", "CREATE", "KEY", "g1", "0", "MKSTREAM"]),
 ];
 
-/// Commands that are played to 7.2 and later only: before, a message to the own connection broke the reply of EXEC.
-pub const MESSAGES: &[&str] = &["publish", "spublish", "client|tracking", "client|caching"];
+/// Commands that are played to 7.2 and later only, each with the reason.
+pub const SINCE_7_2: &[(&str, &str)] = &[
+    ("publish", "before, a message to the own connection broke the reply of EXEC"),
+    ("spublish", "before, a message to the own connection broke the reply of EXEC"),
+    ("client|tracking", "before, a message to the own connection broke the reply of EXEC"),
+    ("client|caching", "belongs to CLIENT TRACKING"),
+    ("command|getkeys", "before, it took more arguments, and a transaction was refused for it"),
+    ("command|getkeysandflags", "before, it took more arguments, and a transaction was refused for it"),
+    ("zrank", "before, it took no options, and a transaction was refused for them"),
+    ("zrevrank", "before, it took no options, and a transaction was refused for them"),
+];
 
 /// Commands that are not played, each with the reason.
 pub const NOT_PLAYED: &[(&str, &str)] = &[

@@ -124,6 +124,9 @@ impl<'r> Generator<'r> {
         while writer.steps.len() < length {
             writer.more();
         }
+        // 1e300 has more digits than fit into a listpack.
+        let long =
+            long || writer.steps.iter().any(|step| step.arguments.iter().any(|word| word == b"-1e300"));
         Sequence { seed, protocol, long, steps: writer.steps }
     }
 }
