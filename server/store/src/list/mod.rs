@@ -30,7 +30,7 @@ pub enum Side {
     Right,
 }
 
-/// A list: one word, a pointer to a listpack or, with [`QUICKLIST`] added, to a quicklist.
+/// A list: one word, a pointer to a listpack or, tagged, to a quicklist.
 pub struct List {
     word: NonNull<u8>,
 }
