@@ -48,13 +48,6 @@ pub const UNSPOILT: &[&str] = &["client|tracking", "spop"];
 /// Optional arguments that are always there: a command, and the argument's name.
 pub const ALWAYS: &[(&str, &str)] = &[("spop", "count")];
 
-/// Optional arguments that are never there: a command, the argument's name, and the row of server/DIFFERENCES.md that says
-/// why the two could not agree.
-pub const LEFT_OUT: &[(&str, &str, &str)] = &[
-    ("xread", "milliseconds", "XREAD, XREADGROUP with BLOCK"),
-    ("xreadgroup", "milliseconds", "XREAD, XREADGROUP with BLOCK"),
-];
-
 /// What most sequences of a family begin with, because by chance alone it would be too rare. `KEY` is a key of the family.
 pub const BEGINNINGS: &[(&str, &[&str])] = &[
     ("stream", &["XADD", "KEY", "1-1", "f", "a"]),
