@@ -42,8 +42,12 @@ pub const ALONE: &[&str] = &[
 /// Commands that are always called as their documentation says: a number at a wrong place could be that of a connection,
 /// which is another one at each server.
 ///
-/// SPOP is always asked for a number of members that are all there are, because it chooses at random.
-pub const UNSPOILT: &[&str] = &["client|tracking", "spop"];
+/// SPOP is always asked for a number of members that are all there are, because it chooses at random. Redis cuts LSET's
+/// index to 32 bits, and its versions differ in what LREM makes of the smallest count.
+pub const UNSPOILT: &[&str] = &["client|tracking", "spop", "lset", "lrem"];
+
+/// Arguments that are not repeated: Redis answers twice when prefixes overlap.
+pub const ONCE: &[(&str, &str)] = &[("client|tracking", "prefix")];
 
 /// Optional arguments that are always there: a command, and the argument's name.
 pub const ALWAYS: &[(&str, &str)] = &[("spop", "count")];

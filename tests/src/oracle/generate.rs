@@ -3,7 +3,7 @@
 //! A sequence follows from its seed and the rows alone. Nothing in it depends on the time: what expires has expired
 //! already, or does within a pause made for it, or not while the sequence is played.
 
-use super::choice::{ALONE, ALWAYS, BEGINNINGS, COMPANIONS, UNSPOILT};
+use super::choice::{ALONE, ALWAYS, BEGINNINGS, COMPANIONS, ONCE, UNSPOILT};
 use super::pools::{Pool, draw, pool_of};
 use super::rows::{Argument, Row, Rows};
 use rand::rngs::StdRng;
@@ -273,7 +273,8 @@ impl<'r> Writer<'_, 'r> {
             if argument.optional && !is_needed && !self.random.random_bool(0.35) {
                 continue;
             }
-            let times = match argument.multiple {
+            let is_once = ONCE.contains(&(call.row.name.as_str(), argument.name.as_str()));
+            let times = match argument.multiple && !is_once {
                 true => call.following.unwrap_or_else(|| self.random.random_range(1..=3)),
                 false => 1,
             };

@@ -311,6 +311,7 @@ pub const HINTS: &[Hint] = &[
     hint("hscan", "count", Pool::Of(SCAN_COUNTS)),
     hint("zscan", "count", Pool::Of(SCAN_COUNTS)),
     hint("spop", "count", Pool::Of(&[b"1000", b"1000", b"0", b"-1", b"abc", b"9223372036854775807"])),
+    hint("lrem", "count", Pool::Of(&[b"0", b"1", b"-1", b"2", b"-2", b"100", b"-100", b"abc", b"1.5", b""])),
     hint("lset", "index", Pool::Of(&[b"0", b"1", b"-1", b"2", b"-2", b"100", b"-100", b"abc", b"1.5", b""])),
     hint("*", "count", Pool::Count),
     hint("*", "cursor", Pool::Of(CURSORS)),

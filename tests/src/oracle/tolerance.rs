@@ -94,8 +94,6 @@ const NUL: Why = Why::Intended("CLIENT SETNAME, CLIENT SETINFO, HELLO SETNAME wi
 const OWN: Why = Why::Contract("tells of the server itself, or of the connection");
 
 const CONSUMERS: &str = "consumers that find nothing are made since 7.2";
-const RANGE: &str =
-    "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807";
 const UNBALANCED: &str =
     "ERR Unbalanced XREAD list of streams: for each stream key an ID or '$' must be specified.";
 
@@ -160,6 +158,7 @@ pub const TOLERANCES: &[Tolerance] = &[
     row("command|count", Rule::Kind, OWN),
     row("command|list", Rule::Kind, OWN),
     row("dbsize", Rule::IntegersIfExpired, Why::Intended("KEYS, SCAN, RANDOMKEY")),
+    row("command|getkeys*", Rule::BothErrors, OWN),
     row("command|docs", Rule::Kind, Why::Intended("COMMAND DOCS")),
     row("object|refcount", Rule::Kind, Why::Intended("OBJECT REFCOUNT, OBJECT IDLETIME of small integers")),
     row("config|get", Rule::UnorderedPairs, UNORDERED),
@@ -236,7 +235,6 @@ pub const TOLERANCES: &[Tolerance] = &[
         "coordinates are written like other doubles since 8.0",
     ),
     version("*scan", Peers::From(8, 0), Rule::Refused, "cursors after a blank are taken since 8.0"),
-    version("lrem", Peers::From(8, 0), Rule::PeerSays(RANGE), "the smallest count is refused since 8.0"),
     version("object|encoding", Peers::Before(7, 2), Rule::Kind, "listpacks for sets came with 7.2"),
     version("smembers", Peers::Before(7, 2), Rule::Unordered, "listpacks for sets came with 7.2"),
     version("sinter", Peers::Before(7, 2), Rule::Unordered, "listpacks for sets came with 7.2"),

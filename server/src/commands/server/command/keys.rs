@@ -77,6 +77,8 @@ fn find_keys<'a>(cx: &Cx<'_, '_>, args: Args<'a>) -> Result<Vec<(&'a [u8], KeyFl
     let mut found = Vec::new();
     let mut complete = true;
     for spec in specs() {
+        // A call too short for one of the specs makes no sense, whatever the others find.
+        complete &= !matches!(spec.begin, crate::commands::Begin::Index(at) if at >= call.len());
         let before = found.len();
         spec.positions(call, &mut |position| found.push((call.at(position), spec.flags_of(call))));
         if let (Find::KeyCount { count_at, .. }, crate::commands::Begin::Index(begin)) =
