@@ -9,6 +9,8 @@
 
 mod node;
 mod quicklist;
+#[cfg(test)]
+mod tests;
 mod walk;
 
 pub use node::Fill;
