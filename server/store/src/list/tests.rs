@@ -51,7 +51,7 @@ fn recount(list: &List) -> usize {
             NodeRef::Plain(bytes) => crate::record::layout::size_class(bytes.len()),
         })
         .sum();
-    match list.form() {
+    match list.word.form() {
         Form::Packed(_) => allocations,
         Form::Quick(quicklist) => {
             size_of::<Quicklist>() + quicklist.nodes().capacity() * size_of::<Node>() + allocations
