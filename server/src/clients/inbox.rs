@@ -13,7 +13,7 @@ use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-/// Work that may wait in an inbox: bytes, with [`DELIVERY_COST`] for each connection that a message goes to. It bounds
+/// Work that may wait in an inbox: bytes, with 64 for each connection that a message goes to. It bounds
 /// memory, and the time until a message that was posted last is handed on: some 250,000 deliveries, about 20 ms.
 pub const FULL: usize = 16 << 20;
 /// What handing a message to one connection counts for beside the message's own bytes.

@@ -6,7 +6,7 @@
 use super::pubsub::{PubSub, Subscriptions, TopicKind};
 use super::registry::{Client, ClientFlags};
 use super::tracking::{Tracking, TrackingState};
-use boxcar_resp::{Protocol, Span};
+use boxcar_resp::{Protocol, Reply, Span};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -52,6 +52,19 @@ pub struct WatchedKey {
     pub db: usize,
     /// Key.
     pub key: Box<[u8]>,
+}
+
+/// What a walk over all keys has come to, when it let others have their turn or met a held shard.
+#[derive(Debug)]
+pub struct Walk {
+    /// Where it goes on, as SCAN's cursor says it.
+    pub cursor: u64,
+    /// Keys that it still wants to visit.
+    pub wanted: usize,
+    /// Keys found.
+    pub count: usize,
+    /// The keys found, as they go into the reply.
+    pub found: Reply,
 }
 
 /// The flag that writers of watched keys set. A session leaves its old flag behind when it unwatches; shards
@@ -109,6 +122,8 @@ pub struct Session {
     pub subscriptions: Option<Box<Subscriptions>>,
     /// Client-side caching, when it is on.
     pub tracking: Option<Box<TrackingState>>,
+    /// The walk that the next command goes on with.
+    pub walk: Option<Box<Walk>>,
 }
 
 impl Session {
@@ -130,6 +145,7 @@ impl Session {
             monitor: false,
             subscriptions: None,
             tracking: None,
+            walk: None,
         }
     }
 

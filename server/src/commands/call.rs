@@ -24,6 +24,10 @@ pub fn call(cx: &mut Cx<'_, '_>, args: Args<'_>) {
     let counters = &cx.stats.commands[usize::from(command.id)];
     if let Err(error) = result {
         cx.reply.truncate(before);
+        if let Error::Again(again) = error {
+            cx.again = Some(again);
+            return;
+        }
         counters.failed.add(1);
         write_error(cx, &error);
     }

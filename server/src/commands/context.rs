@@ -1,5 +1,6 @@
 //! What a handler works with.
 
+use super::error::Again;
 use super::keys::Keys;
 use super::server_state::Server;
 use super::table::Entry;
@@ -30,4 +31,6 @@ pub struct Cx<'c, 'k> {
     pub serving: bool,
     /// Set by [`Cx::block`]: there is no reply yet.
     pub blocked: bool,
+    /// Set when the command has to be executed again before it has a reply.
+    pub again: Option<Again>,
 }

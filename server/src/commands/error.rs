@@ -25,6 +25,18 @@ pub enum Error {
     Text(Cow<'static, str>),
     /// A text that quotes arguments and so may not be UTF-8.
     Bytes(Vec<u8>),
+    /// No error: the command has come to nothing yet, and is executed again. What it has done so far lies in the
+    /// session ([`crate::clients::session::Walk`]). Never inside a transaction.
+    Again(Again),
+}
+
+/// When a command is to be executed again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Again {
+    /// When this shard, which another thread holds, is free.
+    WhenFree(u32),
+    /// When the thread's other connections have had their turn.
+    InTurn,
 }
 
 /// What a handler returns: its reply is in the context, or an error takes its place.
@@ -57,6 +69,7 @@ impl Error {
             }
             Self::Text(text) => text,
             Self::Bytes(bytes) => return Cow::Borrowed(bytes),
+            Self::Again(_) => unreachable!("a command that is executed again has no reply"),
         };
         Cow::Borrowed(text.as_bytes())
     }

@@ -4,6 +4,7 @@
 use super::access::AccessClock;
 use super::blocking::Ready;
 use super::budget::{self, Budget};
+use super::error::{Again, Error};
 use super::events::EventClass;
 use super::news::News;
 use super::watch::ShardExtension;
@@ -206,7 +207,7 @@ impl<'k> Keys<'k> {
 
     /// Whether this shard is locked.
     pub fn holds_shard(&self, shard: u32) -> bool {
-        self.held.binary_search_by_key(&shard, |guard| guard.shard()).is_ok()
+        self.held.binary_search_by_key(&shard, ShardGuard::shard).is_ok()
     }
 
     /// The locked shard with this number.
@@ -443,8 +444,17 @@ impl<'k> Keys<'k> {
 
     /// Runs `step` on one shard: the held one inside a transaction that locks everything, else with the lock
     /// taken just for this step. For commands whose row says `Locks::Steps`.
-    pub fn step<T>(&mut self, shard: u32, step: impl FnOnce(&mut Shard<'k>) -> T) -> T {
-        if self.held.is_empty() { step(&mut self.keyspace.lock(shard)) } else { step(self.shard(shard)) }
+    ///
+    /// # Errors
+    /// [`Error::Again`] when another thread holds the shard.
+    pub fn step<T>(&mut self, shard: u32, step: impl FnOnce(&mut Shard<'k>) -> T) -> Result<T, Error> {
+        if !self.held.is_empty() {
+            return Ok(step(self.shard(shard)));
+        }
+        match self.keyspace.lock_bounded(shard) {
+            Some(mut guard) => Ok(step(&mut guard)),
+            None => Err(Error::Again(Again::WhenFree(shard))),
+        }
     }
 
     /// The access clock of a key that is made now.

@@ -46,7 +46,7 @@ pub mod transaction;
 
 pub use args::Args;
 pub use context::Cx;
-pub use error::{CommandResult, Error};
+pub use error::{Again, CommandResult, Error};
 pub use keys::Keys;
 pub use row::{Begin, Categories, Command, Find, Flags, Group, KeyFlags, KeySpec, Locks};
 pub use server_state::Server;

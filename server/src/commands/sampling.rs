@@ -120,7 +120,11 @@ mod tests {
         assert_eq!(chosen.iter().sum::<u32>(), 18_000);
         assert!(chosen.iter().all(|&times| (1500..2100).contains(&times)), "{chosen:?}");
         let mut all = Vec::new();
-        choose_in_order(u64::MAX, 4, 0..4, &mut |n| Ok(all.push(n))).unwrap();
+        choose_in_order(u64::MAX, 4, 0..4, &mut |n| {
+            all.push(n);
+            Ok(())
+        })
+        .unwrap();
         assert_eq!(all, [0, 1, 2, 3]);
     }
 

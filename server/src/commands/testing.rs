@@ -8,7 +8,7 @@ use super::call::{call, write_error};
 use super::row::{Flags, Locks};
 use super::server_state::Identity;
 use super::table::Lookup;
-use super::{Args, Cx, Entry, Error, Keys, Server, Table};
+use super::{Again, Args, Cx, Entry, Error, Keys, Server, Table};
 use crate::clients::registry::Origin;
 use crate::clients::session::Queued;
 use crate::clients::{ClientFlags, Inbox, Session};
@@ -200,9 +200,14 @@ fn execute(
         tick: Ticks::now(),
         serving: false,
         blocked: false,
+        again: None,
     };
     if accepted {
         call(&mut cx, args);
+        while let Some(again) = cx.again.take() {
+            assert!(again == Again::InTurn, "a fixture's shards are free");
+            call(&mut cx, args);
+        }
     } else {
         write_error(&mut cx, &Error::WrongArity(entry.name.clone()));
     }

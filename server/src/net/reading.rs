@@ -225,6 +225,7 @@ impl State {
             Stop::Blocked { .. } => self.await_session(index),
             Stop::Home { .. } => connection.at_home = true,
             Stop::Mail { .. } => {}
+            Stop::Yielded { .. } => self.ready.push_back(connection.token),
         }
     }
 

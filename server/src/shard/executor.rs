@@ -3,6 +3,7 @@
 //! A window of commands is walked three times: names are looked up and keys hashed while their buckets are
 //! prefetched; then the records; then the commands execute. So the cache misses of a window overlap.
 
+use super::admission::{check, exec_abort, flags_of, is_cross_protocol, is_paused};
 use super::eviction::{self, Evictor, Outcome};
 use super::locking::{self, Plan};
 use crate::clients::pause::PauseMode;
@@ -11,8 +12,7 @@ use crate::commands::access::AccessClock;
 use crate::commands::blocking;
 use crate::commands::call::{call, write_error};
 use crate::commands::row::Flags;
-use crate::commands::table::Lookup;
-use crate::commands::{Args, Cx, Entry, Error, Keys, Locks, Server};
+use crate::commands::{Again, Args, Cx, Entry, Keys, Locks, Server};
 use crate::config::rows;
 use crate::observability::stats::ThreadStats;
 use boxcar_resp::{Commands, Reply};
@@ -64,6 +64,11 @@ pub enum Stop {
         /// First command not executed.
         command: usize,
     },
+    /// The command lets other connections have their turn before it goes on.
+    Yielded {
+        /// The command.
+        command: usize,
+    },
     /// The connection ends after these replies; what follows is not executed.
     Closing,
 }
@@ -78,9 +83,21 @@ impl Stop {
             | Self::Paused { command }
             | Self::OutputFull { command }
             | Self::Home { command }
+            | Self::Yielded { command }
             | Self::Mail { command } => Some(command),
         }
     }
+}
+
+/// How the execution of one command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Called {
+    /// With a reply.
+    Answered,
+    /// It waits (see [`crate::commands::blocking`]).
+    Blocked,
+    /// It has to be executed again.
+    Again(Again),
 }
 
 /// Where an executor's thread stands to the connections whose commands it executes.
@@ -301,8 +318,7 @@ impl<'k> Run<'k, '_> {
         Stop::Finished
     }
 
-    /// Executes a command whose locks are held, and whatever waited for what it has brought. True when the command
-    /// waits itself.
+    /// Executes a command whose locks are held, and whatever waited for what it has brought.
     fn call(
         &mut self,
         entry: &'k Entry,
@@ -310,14 +326,18 @@ impl<'k> Run<'k, '_> {
         session: &mut Session,
         keys: &mut Keys<'k>,
         reply: &mut Reply,
-    ) -> bool {
+    ) -> Called {
         self.last = Some(entry.id);
         keys.db = session.db;
         keys.no_touch = session.no_touch;
         let mut cx = self.context(entry, session, keys, reply);
         call(&mut cx, args);
         self.tick = cx.tick;
-        let blocked = cx.blocked;
+        let called = match cx.again {
+            Some(again) => Called::Again(again),
+            None if cx.blocked => Called::Blocked,
+            None => Called::Answered,
+        };
         if keys.has_ready() {
             blocking::serve(self.server, self.stats, keys);
             self.tick = Ticks::now();
@@ -327,7 +347,7 @@ impl<'k> Run<'k, '_> {
         if !entry.flags.contains(Flags::READONLY) {
             keys.count_growth(&self.server.budget);
         }
-        blocked
+        called
     }
 
     fn context<'c>(
@@ -348,6 +368,7 @@ impl<'k> Run<'k, '_> {
             tick: self.tick,
             serving: false,
             blocked: false,
+            again: None,
         }
     }
 
@@ -387,6 +408,7 @@ impl<'k> Run<'k, '_> {
                 session.close_after_reply = true;
             }
             Err((entry, mut error)) => {
+                session.walk = None;
                 if entry.is_some_and(|entry| entry.locks == Locks::Transaction) {
                     error = exec_abort(&error);
                     session.discard_transaction();
@@ -410,8 +432,8 @@ impl<'k> Run<'k, '_> {
                 } else if self.place == Where::Away && flags_of(entry, session).contains(Flags::HOME) {
                     return Stop::Home { command };
                 } else if !self.awaits_room(entry, session) && self.lock(entry, args, session, keys) {
-                    let blocked = self.call(entry, args, session, keys, reply);
-                    if blocked {
+                    let called = self.call(entry, args, session, keys, reply);
+                    if called == Called::Blocked {
                         self.leave_waiting(slot);
                         keys.release();
                         keys.forget_plan();
@@ -420,6 +442,9 @@ impl<'k> Run<'k, '_> {
                     }
                     keys.release();
                     keys.forget_plan();
+                    if let Called::Again(again) = called {
+                        return self.put_off(command, again, session);
+                    }
                     pushes = entry.flags.contains(Flags::PUSHES);
                 } else {
                     return Stop::Parked { command };
@@ -431,6 +456,15 @@ impl<'k> Run<'k, '_> {
             reply.truncate(before);
         }
         if session.close_after_reply { Stop::Closing } else { Stop::Finished }
+    }
+
+    /// The command is executed again later.
+    fn put_off(&self, command: usize, again: Again, session: &Session) -> Stop {
+        match again {
+            Again::WhenFree(shard) if self.park(shard, session) => Stop::Parked { command },
+            // The shard has become free meanwhile, or it is only the others' turn.
+            Again::WhenFree(_) | Again::InTurn => Stop::Yielded { command },
+        }
     }
 
     /// Leaves the session with the waiter of its client, before anybody can find that in a queue.
@@ -474,86 +508,6 @@ impl<'k> Run<'k, '_> {
     }
 }
 
-/// Finds the command and refuses what may not be executed; the error comes with the row if there is one.
-fn check<'k>(
-    server: &'k Server,
-    args: Args<'_>,
-    session: &Session,
-) -> Result<&'k Entry, (Option<&'k Entry>, Error)> {
-    let entry = match server.table.lookup(args) {
-        Lookup::Found(entry) => entry,
-        Lookup::Unknown => return Err((None, unknown_command(args))),
-        Lookup::UnknownSubcommand(container) => {
-            return Err((Some(container), unknown_subcommand(container, args)));
-        }
-    };
-    let refuse = |error: Error| Err((Some(entry), error));
-    if !entry.accepts(args.len()) {
-        return refuse(Error::WrongArity(entry.name.clone()));
-    }
-    if !session.authenticated && !entry.flags.contains(Flags::NO_AUTH) {
-        return refuse(Error::text("NOAUTH Authentication required."));
-    }
-    if server.budget.refuses() && needs_memory(entry, session) {
-        return refuse(Error::text("OOM command not allowed when used memory > 'maxmemory'."));
-    }
-    if session.only_listens() && !entry.flags.contains(Flags::WHILE_LISTENING) {
-        return refuse(not_while_listening(entry));
-    }
-    if session.reserved && !open_to_reserved(server, entry) {
-        return refuse(Error::text("ERR max number of clients reached"));
-    }
-    if session.transaction.is_some()
-        && entry.flags.contains(Flags::NO_MULTI)
-        && !entry.flags.contains(Flags::NOT_QUEUED)
-    {
-        return refuse(Error::text("ERR Command not allowed inside a transaction"));
-    }
-    Ok(entry)
-}
-
-/// The command's flags; for EXEC together with those of all commands that it would execute.
-fn flags_of(entry: &Entry, session: &Session) -> Flags {
-    match &session.transaction {
-        Some(transaction) if entry.locks == Locks::Transaction => {
-            entry.flags | Flags::from_bits_retain(transaction.flags)
-        }
-        _ => entry.flags,
-    }
-}
-
-/// Whether the command, or one that it would execute, may use more memory.
-fn needs_memory(entry: &Entry, session: &Session) -> bool {
-    // Like Redis, nothing at all is queued: the queue itself takes memory.
-    let would_queue = session.transaction.is_some() && !entry.flags.contains(Flags::NOT_QUEUED);
-    would_queue || flags_of(entry, session).contains(Flags::DENYOOM)
-}
-
-fn not_while_listening(entry: &Entry) -> Error {
-    let name = &entry.name;
-    format!(
-        "ERR Can't execute '{name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this \
-         context"
-    )
-    .into()
-}
-
-/// Whether a connection that was let in above `maxclients` may run this: administration only, so that the
-/// reserve cannot be used up by ordinary work.
-fn open_to_reserved(server: &Server, entry: &Entry) -> bool {
-    let top = entry.parent.map_or(entry, |parent| server.table.entry(parent));
-    entry.flags.intersects(Flags::ADMIN | Flags::NO_AUTH)
-        || ["client", "info", "command", "memory", "latency", "dbsize"].contains(&top.command.name)
-}
-
-fn is_paused(server: &Server, entry: &Entry, session: &Session, now_ms: i64) -> bool {
-    match server.pause.mode(now_ms) {
-        PauseMode::None => false,
-        PauseMode::All => true,
-        PauseMode::Write => flags_of(entry, session).contains(Flags::WRITE),
-    }
-}
-
 /// Keeps a copy of the command for EXEC.
 fn queue(entry: &Entry, args: Args<'_>, raw: boxcar_resp::Command, session: &mut Session) {
     let Some(transaction) = &mut session.transaction else { return };
@@ -570,48 +524,4 @@ fn queue(entry: &Entry, args: Args<'_>, raw: boxcar_resp::Command, session: &mut
     });
     transaction.flags |= entry.flags.bits();
     session.client.queued.store(transaction.queue.len() as i64, Relaxed);
-}
-
-/// Whether this is the beginning of an HTTP request, which a browser was tricked into sending.
-fn is_cross_protocol(name: &[u8]) -> bool {
-    name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:")
-}
-
-/// What a refused EXEC answers: the transaction is gone.
-fn exec_abort(error: &Error) -> Error {
-    let message = error.message();
-    let reason = message.strip_prefix(b"ERR ").unwrap_or(&message);
-    Error::Bytes([b"EXECABORT Transaction discarded because of: ".as_slice(), reason].concat())
-}
-
-/// Redis quotes at most this many bytes of the name and of the arguments.
-const QUOTED_MAX: usize = 128;
-
-fn unknown_command(args: Args<'_>) -> Error {
-    let name = Error::quotable(args.at(0));
-    let mut text = b"ERR unknown command '".to_vec();
-    text.extend_from_slice(&name[..name.len().min(QUOTED_MAX)]);
-    text.extend_from_slice(b"', with args beginning with: ");
-    let begin = text.len();
-    for arg in args.from(1) {
-        let room = QUOTED_MAX.saturating_sub(text.len() - begin);
-        if room == 0 {
-            break;
-        }
-        text.push(b'\'');
-        let arg = Error::quotable(arg);
-        text.extend_from_slice(&arg[..arg.len().min(room)]);
-        text.extend_from_slice(b"' ");
-    }
-    Error::Bytes(text)
-}
-
-fn unknown_subcommand(container: &Entry, args: Args<'_>) -> Error {
-    let name = Error::quotable(args.get(1).unwrap_or_default());
-    let mut text = b"ERR unknown subcommand '".to_vec();
-    text.extend_from_slice(&name[..name.len().min(QUOTED_MAX)]);
-    text.extend_from_slice(b"'. Try ");
-    text.extend_from_slice(container.command.name.to_ascii_uppercase().as_bytes());
-    text.extend_from_slice(b" HELP.");
-    Error::Bytes(text)
 }

@@ -3,6 +3,7 @@
 //! One sentence governs this room: *a command holds the locks of all the shards its keys live in, taken in
 //! ascending order, while it executes.*
 
+mod admission;
 pub mod batch;
 pub mod defragmentation;
 pub mod eviction;

@@ -7,7 +7,7 @@ use super::pair::{Pair, Side};
 use super::play::{Hits, play};
 use super::rows::{Row, Rows};
 use super::shrink::{shrink, transcript};
-use crate::matrix::{Configuration, MATRIX};
+use crate::matrix::MATRIX;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -101,11 +101,10 @@ pub fn run(plan: &Plan) -> Report {
     drop(first);
     let skipped = |row: &Row| skip(row, &peer_rows, version).is_some();
     let generator = Generator::new(&rows, &plan.families, &skipped);
-    let shared = Shared {
+    let shared = &Shared {
         plan,
         rows: &rows,
         generator: &generator,
-        next: AtomicU64::new(plan.seed),
         commands: AtomicU64::new(0),
         sequences: AtomicU64::new(0),
         stop: AtomicBool::new(false),
@@ -114,16 +113,17 @@ pub fn run(plan: &Plan) -> Report {
     };
     std::thread::scope(|scope| {
         let workers: Vec<_> =
-            MATRIX.iter().map(|configuration| scope.spawn(|| shared.work(*configuration))).collect();
+            (0..MATRIX.len()).map(|number| scope.spawn(move || shared.work(number))).collect();
         shared.tell(&|| workers.iter().all(std::thread::ScopedJoinHandle::is_finished));
     });
-    let hits = shared.hits.into_inner().unwrap_or_default();
+    let hits = shared.hits.lock().map(|mut hits| std::mem::take(&mut *hits)).unwrap_or_default();
+    let failures = shared.failures.lock().map(|mut found| std::mem::take(&mut *found)).unwrap_or_default();
     let chosen = |row: &&Row| plan.families.is_empty() || plan.families.contains(&row.group);
     let names = |rows: Vec<&Row>| rows.into_iter().map(|row| row.name.clone()).collect::<Vec<_>>();
     Report {
-        sequences: shared.sequences.into_inner(),
-        commands: shared.commands.into_inner(),
-        failures: shared.failures.into_inner().unwrap_or_default().into_values().collect(),
+        sequences: shared.sequences.load(Ordering::Relaxed),
+        commands: shared.commands.load(Ordering::Relaxed),
+        failures: failures.into_values().collect(),
         never_hit: names(generator.played().filter(|row| !hits.contains_key(&row.name)).collect()),
         not_on_peer: names(
             rows.iter().filter(chosen).filter(|row| peer_rows.get(&row.name).is_none()).collect(),
@@ -164,7 +164,6 @@ struct Shared<'a> {
     plan: &'a Plan,
     rows: &'a Rows,
     generator: &'a Generator<'a>,
-    next: AtomicU64,
     commands: AtomicU64,
     sequences: AtomicU64,
     stop: AtomicBool,
@@ -174,14 +173,19 @@ struct Shared<'a> {
 }
 
 impl Shared<'_> {
-    fn work(&self, configuration: Configuration) {
+    /// One configuration's share. Which sequences that are follows from the plan alone, not from who is faster.
+    fn work(&self, number: usize) {
+        let configuration = MATRIX[number];
+        let threads = MATRIX.len() as u64;
+        let share = self.plan.commands.div_ceil(threads);
+        let (mut seed, mut played) = (self.plan.seed + number as u64, 0);
         let mut pair = Pair::start(&self.plan.peer, configuration);
         let mut hits = Hits::new();
         let mut known = BTreeSet::new();
-        while !self.stop.load(Ordering::Relaxed) && self.commands.load(Ordering::Relaxed) < self.plan.commands
-        {
-            let seed = self.next.fetch_add(1, Ordering::Relaxed);
+        while !self.stop.load(Ordering::Relaxed) && played < share {
             let sequence = self.generator.sequence(seed);
+            seed += threads;
+            played += sequence.steps.len() as u64;
             self.commands.fetch_add(sequence.steps.len() as u64, Ordering::Relaxed);
             self.sequences.fetch_add(1, Ordering::Relaxed);
             let Err(failure) = play(&mut pair, self.rows, &sequence, true, &mut hits) else { continue };
@@ -190,7 +194,7 @@ impl Shared<'_> {
             }
             if known.insert(failure.signature()) {
                 let shrunk = shrink(&mut pair, self.rows, &sequence, failure);
-                let text = transcript(&shrunk, seed);
+                let text = transcript(&shrunk, sequence.seed);
                 self.failed(&shrunk.failure, format!("{text}# in {}\n", configuration.name()));
             }
         }

@@ -41,14 +41,28 @@ pub const ALONE: &[&str] = &[
 
 /// Commands that are always called as their documentation says: a number at a wrong place could be that of a connection,
 /// which is another one at each server.
+///
 /// SPOP is always asked for a number of members that are all there are, because it chooses at random.
 pub const UNSPOILT: &[&str] = &["client|tracking", "spop"];
 
 /// Optional arguments that are always there: a command, and the argument's name.
 pub const ALWAYS: &[(&str, &str)] = &[("spop", "count")];
 
+/// Optional arguments that are never there: a command, the argument's name, and the row of server/DIFFERENCES.md that says
+/// why the two could not agree.
+pub const LEFT_OUT: &[(&str, &str, &str)] = &[
+    ("xread", "milliseconds", "XREAD, XREADGROUP with BLOCK"),
+    ("xreadgroup", "milliseconds", "XREAD, XREADGROUP with BLOCK"),
+];
+
+/// What most sequences of a family begin with, because by chance alone it would be too rare. `KEY` is a key of the family.
+pub const BEGINNINGS: &[(&str, &[&str])] = &[
+    ("stream", &["XADD", "KEY", "1-1", "f", "a"]),
+    ("stream", &["XGROUP", "CREATE", "KEY", "g1", "0", "MKSTREAM"]),
+];
+
 /// Commands that are played to 7.2 and later only: before, a message to the own connection broke the reply of EXEC.
-pub const MESSAGES: &[&str] = &["publish", "spublish", "client|tracking"];
+pub const MESSAGES: &[&str] = &["publish", "spublish", "client|tracking", "client|caching"];
 
 /// Commands that are not played, each with the reason.
 pub const NOT_PLAYED: &[(&str, &str)] = &[

@@ -3,7 +3,7 @@
 //! A sequence follows from its seed and the rows alone. Nothing in it depends on the time: what expires has expired
 //! already, or does within a pause made for it, or not while the sequence is played.
 
-use super::choice::{ALONE, ALWAYS, COMPANIONS, UNSPOILT};
+use super::choice::{ALONE, ALWAYS, BEGINNINGS, COMPANIONS, LEFT_OUT, UNSPOILT};
 use super::pools::{Pool, draw, pool_of};
 use super::rows::{Argument, Row, Rows};
 use rand::rngs::StdRng;
@@ -120,6 +120,7 @@ impl<'r> Generator<'r> {
             homes: BTreeMap::new(),
             in_multi: [false; CLIENTS as usize],
         };
+        writer.begin();
         while writer.steps.len() < length {
             writer.more();
         }
@@ -136,12 +137,25 @@ struct Writer<'g, 'r> {
     long: bool,
     steps: Vec<Step>,
     /// The keys that a family mostly uses, so that its commands meet values of their own type.
-    homes: BTreeMap<String, Vec<Vec<u8>>>,
+    homes: BTreeMap<String, [Vec<u8>; 2]>,
     /// Clients that have said MULTI.
     in_multi: [bool; CLIENTS as usize],
 }
 
 impl<'r> Writer<'_, 'r> {
+    /// Makes what the sequence's families seldom find by chance.
+    fn begin(&mut self) {
+        for (family, words) in BEGINNINGS {
+            let plays = self.main.iter().any(|row| row.group == *family);
+            if !plays || !self.random.random_bool(0.7) {
+                continue;
+            }
+            let key = self.home(family)[0].clone();
+            let word = |word: &&str| if *word == "KEY" { key.clone() } else { word.as_bytes().to_vec() };
+            self.push(Step::new(0, words.iter().map(word).collect()));
+        }
+    }
+
     fn more(&mut self) {
         let client = if self.random.random_bool(0.8) { 0 } else { self.random.random_range(0..CLIENTS) };
         let in_multi = self.in_multi[usize::from(client)];
@@ -253,7 +267,9 @@ impl<'r> Writer<'_, 'r> {
     fn arguments(&mut self, call: &mut Call<'r>, arguments: &'r [Argument]) {
         for argument in arguments {
             let is_needed = ALWAYS.contains(&(call.row.name.as_str(), argument.name.as_str()));
-            if argument.optional && !is_needed && !self.random.random_bool(0.35) {
+            let is_left_out =
+                LEFT_OUT.iter().any(|(row, name, _)| *row == call.row.name && *name == argument.name);
+            if argument.optional && !is_needed && (is_left_out || !self.random.random_bool(0.35)) {
                 continue;
             }
             let times = match argument.multiple {
@@ -326,15 +342,21 @@ impl<'r> Writer<'_, 'r> {
 
     /// A key, mostly one of the family's own.
     fn key(&mut self, group: &str) -> Vec<u8> {
-        if !self.homes.contains_key(group) {
-            let keys = (0..2).map(|_| draw(Pool::Key, &mut self.random, self.long)).collect();
-            self.homes.insert(group.to_owned(), keys);
+        if !self.random.random_bool(0.75) {
+            return draw(Pool::Key, &mut self.random, self.long);
         }
-        let random = &mut self.random;
-        match self.homes.get(group) {
-            Some(home) if random.random_bool(0.75) => home.choose(random).cloned().unwrap_or_default(),
-            _ => draw(Pool::Key, random, self.long),
+        let home = self.home(group);
+        home.choose(&mut self.random).cloned().unwrap_or_default()
+    }
+
+    /// The family's own keys.
+    fn home(&mut self, group: &str) -> [Vec<u8>; 2] {
+        if let Some(home) = self.homes.get(group) {
+            return home.clone();
         }
+        let home = [(); 2].map(|()| draw(Pool::Key, &mut self.random, self.long));
+        self.homes.insert(group.to_owned(), home.clone());
+        home
     }
 
     fn in_any_case(&mut self, word: &str) -> Vec<u8> {

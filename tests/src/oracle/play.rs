@@ -153,6 +153,13 @@ impl Player<'_> {
                 self.steps.truncate(start + at + 1);
                 return Err(self.failure(command, Problem::Different { peer, boxcar }));
             }
+            let (peer, boxcar) = match command == "quit" && !in_multi && peer != Came::Closed {
+                true => self.after_quit(client, start + at).map_err(|what| self.broken(what))?,
+                false => (peer, boxcar),
+            };
+            if peer != boxcar && (peer == Came::Closed || boxcar == Came::Closed) {
+                return Err(self.failure(command, Problem::Different { peer, boxcar }));
+            }
             match peer {
                 Came::Closed => {
                     // What else was sent to the closed connection is lost on both.
@@ -174,6 +181,18 @@ impl Player<'_> {
             sleep(PAUSE);
         }
         Ok(true)
+    }
+
+    /// What comes behind the reply to QUIT: the end, unless QUIT was refused.
+    fn after_quit(&mut self, client: u8, step: usize) -> Result<(Came, Came), String> {
+        let refused = matches!(self.received.last(), Some(Received { came: Came::Reply(reply, _), .. }) if reply.is_error());
+        if refused {
+            let refused = Came::Reply(Value::ok(), Vec::new());
+            return Ok((refused.clone(), refused));
+        }
+        let peer = self.next(client, true, false)?;
+        self.received.push(Received { step, client, came: peer.clone() });
+        Ok((peer, self.next(client, false, false)?))
     }
 
     fn connect(&mut self, client: u8) -> Result<(), String> {
@@ -315,8 +334,12 @@ impl Player<'_> {
     fn settle(&mut self) -> Result<(), Box<Failure>> {
         let step = self.steps.len().saturating_sub(1);
         self.settle_waiting(step)?;
-        let listening: Vec<u8> =
-            self.clients.iter().filter(|(_, c)| c.listening && c.queued.is_none()).map(|(n, _)| *n).collect();
+        let listening: Vec<u8> = self
+            .clients
+            .iter()
+            .filter(|(_, c)| c.listening && c.queued.is_none() && c.waiting.is_none())
+            .map(|(n, _)| *n)
+            .collect();
         for client in listening {
             self.messages(client, "message", step)?;
         }
@@ -373,11 +396,15 @@ impl Player<'_> {
         let (Came::Reply(peer, peer_bytes), Came::Reply(boxcar, boxcar_bytes)) = (peer, boxcar) else {
             return peer == boxcar;
         };
+        // 1e300 has more digits than fit into a listpack.
+        self.setting.long |= command.ends_with("incrbyfloat") && !peer.is_error() && peer_bytes.len() > 64;
         let mut executed = Vec::new();
         let is_queued = *peer == Value::Simple(b"QUEUED".to_vec());
         if let Some(connection) = self.clients.get_mut(&client) {
             match (command, &mut connection.queued) {
-                ("exec" | "discard" | "reset", queued) => executed = queued.take().unwrap_or_default(),
+                ("exec" | "discard" | "reset", queued) if ends_transaction(peer) => {
+                    executed = queued.take().unwrap_or_default();
+                }
                 (_, Some(queue)) if is_queued => queue.push((command.to_owned(), call.to_vec())),
                 ("multi", queued) if !peer.is_error() => *queued = Some(Vec::new()),
                 _ => {}
@@ -416,6 +443,11 @@ impl Player<'_> {
 /// The full name, and that of the container.
 fn names(command: &str) -> Vec<&str> {
     std::iter::once(command).chain(command.split_once('|').map(|(container, _)| container)).collect()
+}
+
+/// Whether this reply to EXEC, DISCARD or RESET means that there is no transaction any more.
+fn ends_transaction(reply: &Value) -> bool {
+    !reply.is_error() || reply.to_text().starts_with("EXECABORT")
 }
 
 /// Whether a call may give a key a time to live.

@@ -237,7 +237,7 @@ const CURSORS: &[&[u8]] = &[b"0", b"0", b"0", b"0", b"abc", b"184467440737095516
 const SCAN_COUNTS: &[&[u8]] = &[b"1000", b"1000", b"1000", b"0", b"-1", b"abc"];
 const DATABASE_NUMBERS: &[&[u8]] = &[b"0", b"0", b"1", b"9", b"15", b"16", b"-1", b"abc", b"", b"4294967296"];
 /// Either at once, or not while the sequence is played.
-const TIMEOUTS: &[&[u8]] = &[b"0", b"0", b"100000", b"-1", b"abc", b"", b"1e400"];
+const TIMEOUTS: &[&[u8]] = &[b"0", b"0", b"100000", b"-1", b"abc", b""];
 const CHANNELS: &[&[u8]] = &[b"ch1", b"ch2", b"{t}ch", b""];
 const TYPES: &[&[u8]] =
     &[b"string", b"list", b"set", b"zset", b"hash", b"stream", b"HASH", b"module", b"nosuch"];
@@ -376,7 +376,7 @@ pub const HINTS: &[Hint] = &[
 ];
 
 /// Whether a name fits a pattern with a star at its beginning or end.
-fn fits(pattern: &str, name: &str) -> bool {
+pub fn fits(pattern: &str, name: &str) -> bool {
     match (pattern.strip_prefix('*'), pattern.strip_suffix('*')) {
         (Some(end), _) if !end.is_empty() => name.ends_with(end),
         (_, Some(start)) => name.starts_with(start),

@@ -91,6 +91,7 @@ impl Cx<'_, '_> {
     ///
     /// # Errors
     /// None; the result is the handler's.
+    #[expect(clippy::needless_pass_by_value, reason = "handlers describe the wait where they begin it")]
     pub fn block(&mut self, args: Args<'_>, wait: Wait) -> CommandResult {
         if self.in_transaction {
             (wait.refused)(self.reply);

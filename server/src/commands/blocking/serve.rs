@@ -8,7 +8,7 @@ use crate::commands::keys::ServerKeyspace;
 use crate::commands::{Args, Cx, Error, Keys, Server};
 use crate::observability::stats::ThreadStats;
 use boxcar_resp::Reply;
-use boxcar_store::Place;
+use boxcar_store::{Place, Record};
 use boxcar_sys::clock::Ticks;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -43,7 +43,7 @@ fn serve_key<'k>(server: &'k Server, stats: &'k ThreadStats, keys: &mut Keys<'k>
     if let Some(last) = keys.shard(place.shard).ext().waiting.begin_round(*db, key) {
         let mut from = 0;
         loop {
-            let kind = keys.peek(key).map(|record| record.kind());
+            let kind = keys.peek(key).map(Record::kind);
             let waiting = &mut keys.shard(place.shard).ext().waiting;
             let Some(waiter) = waiting.next(*db, key, from, last, kind.is_none()) else { break };
             from = waiter.ticket + 1;
@@ -75,6 +75,7 @@ fn serve_waiter<'k>(server: &'k Server, stats: &'k ThreadStats, keys: &mut Keys<
         tick: Ticks::now(),
         serving: true,
         blocked: false,
+        again: None,
     };
     call(&mut cx, Args::new(&waiter.command.input, &waiter.command.args));
     let blocked = cx.blocked;

@@ -1,13 +1,16 @@
 //! Commands over all keys of a database: KEYS, SCAN, RANDOMKEY. They lock one shard at a time, and each only for a
-//! bounded step, so that no command waits behind them.
+//! bounded step; between steps they let the thread's other connections have their turn, so that no command waits behind
+//! them.
 
 use super::ROW;
+use crate::clients::session::Walk;
 use crate::commands::keys::is_due;
 use crate::commands::row::{Argument, Command, Flags, Locks};
-use crate::commands::{Args, Categories, CommandResult, Cx, Error};
+use crate::commands::{Again, Args, Categories, CommandResult, Cx, Error};
 use crate::config::glob::{self, Case};
 use boxcar_resp::Reply;
 use boxcar_store::{Record, SCAN_CURSOR_BITS};
+use boxcar_sys::clock::monotonic_us;
 
 /// Keys visited while a shard is locked: some tens of microseconds.
 const STEP: usize = 512;
@@ -110,6 +113,9 @@ impl Position {
     }
 }
 
+/// Microseconds for which a walk may keep the thread; then other connections have their turn.
+const TURN_US: u64 = 500;
+
 /// Visits at least one record and about `count`, if there are so many in the shard, with the shard locked; returns
 /// how many that were and where to go on, `None` at the end of the last shard.
 fn step(
@@ -117,7 +123,7 @@ fn step(
     position: Position,
     count: usize,
     visit: &mut dyn FnMut(Record<'_>),
-) -> (usize, Option<Position>) {
+) -> Result<(usize, Option<Position>), Error> {
     let Position { shard, within } = position;
     let db = cx.keys.db;
     let mut visited = 0;
@@ -126,55 +132,68 @@ fn step(
             visited += 1;
             visit(record);
         })
-    });
+    })?;
     let next = match within {
         0 => Position { shard: shard + 1, within: 0 },
         within => Position { shard, within },
     };
-    (visited, Some(next).filter(|next| (next.shard as usize) < cx.keys.keyspace().shards()))
+    Ok((visited, Some(next).filter(|next| (next.shard as usize) < cx.keys.keyspace().shards())))
+}
+
+/// Goes on with a walk that was interrupted, or begins one; interrupts it when its turn is over or a shard is held.
+/// Returns the walk at its end, its cursor being where another one would go on.
+fn walk(cx: &mut Cx<'_, '_>, filter: Filter<'_>, cursor: u64, wanted: usize) -> Result<Box<Walk>, Error> {
+    let begin = || Walk { cursor, wanted, count: 0, found: Reply::new(cx.reply.protocol()) };
+    let mut walk = cx.session.walk.take().unwrap_or_else(|| Box::new(begin()));
+    let deadline_us = monotonic_us() + TURN_US;
+    let mut position = Position::from_cursor(walk.cursor, cx.keys.keyspace().shards());
+    while let Some(at) = position
+        && walk.wanted > 0
+    {
+        let Walk { found, count, wanted, .. } = &mut *walk;
+        let stepped = step(cx, at, (*wanted).min(STEP), &mut |record| {
+            if filter.admits(record) {
+                found.bulk(record.key());
+                *count += 1;
+            }
+        });
+        let interrupted = match stepped {
+            Ok((visited, next)) => {
+                position = next;
+                walk.wanted = walk.wanted.saturating_sub(visited);
+                let over =
+                    next.is_some() && walk.wanted > 0 && !cx.in_transaction && monotonic_us() >= deadline_us;
+                over.then_some(Error::Again(Again::InTurn))
+            }
+            Err(held) => Some(held),
+        };
+        walk.cursor = position.map_or(0, Position::cursor);
+        if let Some(interrupted) = interrupted {
+            cx.session.walk = Some(walk);
+            return Err(interrupted);
+        }
+    }
+    walk.cursor = position.map_or(0, Position::cursor);
+    Ok(walk)
 }
 
 fn keys(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     let filter = Filter::new(args.at(1), None, cx.keys.now_ms);
-    let mut found = Reply::new(cx.reply.protocol());
-    let mut count = 0;
-    let mut position = Some(Position::START);
-    while let Some(at) = position {
-        (_, position) = step(cx, at, STEP, &mut |record| {
-            if filter.admits(record) {
-                found.bulk(record.key());
-                count += 1;
-            }
-        });
-    }
-    cx.reply.array(count);
-    cx.reply.raw(found.as_bytes());
+    let walk = walk(cx, filter, Position::START.cursor(), usize::MAX)?;
+    cx.reply.array(walk.count);
+    cx.reply.raw(walk.found.as_bytes());
     Ok(())
 }
 
 fn scan(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     let cursor = parse_cursor(args.at(1)).ok_or(const { Error::text("ERR invalid cursor") })?;
-    let (filter, mut wanted) = parse_scan_options(args, cx.keys.now_ms)?;
-    let mut found = Reply::new(cx.reply.protocol());
-    let mut count = 0;
-    let mut position = Position::from_cursor(cursor, cx.keys.keyspace().shards());
-    while let Some(at) = position
-        && wanted > 0
-    {
-        let visited;
-        (visited, position) = step(cx, at, wanted.min(STEP), &mut |record| {
-            if filter.admits(record) {
-                found.bulk(record.key());
-                count += 1;
-            }
-        });
-        wanted = wanted.saturating_sub(visited);
-    }
+    let (filter, wanted) = parse_scan_options(args, cx.keys.now_ms)?;
+    let walk = walk(cx, filter, cursor, wanted)?;
     cx.reply.array(2);
     // At most 12 bits of shard above 48 bits of position: positive as a signed integer, too.
-    cx.reply.bulk_integer(position.map_or(0, Position::cursor) as i64);
-    cx.reply.array(count);
-    cx.reply.raw(found.as_bytes());
+    cx.reply.bulk_integer(walk.cursor as i64);
+    cx.reply.array(walk.count);
+    cx.reply.raw(walk.found.as_bytes());
     Ok(())
 }
 
@@ -218,7 +237,16 @@ pub fn parse_cursor(text: &[u8]) -> Option<u64> {
 }
 
 fn randomkey(cx: &mut Cx<'_, '_>, _: Args<'_>) -> CommandResult {
-    let key = (0..DRAWS).find_map(|_| draw(cx)).or_else(|| first_living(cx));
+    let mut key = None;
+    for _ in 0..DRAWS {
+        key = draw(cx)?;
+        if key.is_some() {
+            break;
+        }
+    }
+    if key.is_none() {
+        key = first_living(cx)?;
+    }
     match key {
         Some(key) => cx.reply.bulk(&key),
         None => cx.reply.null(),
@@ -228,29 +256,29 @@ fn randomkey(cx: &mut Cx<'_, '_>, _: Args<'_>) -> CommandResult {
 
 /// A random key, every one with nearly the same chance; `None` when it turns out to be expired, or when there is
 /// none.
-fn draw(cx: &mut Cx<'_, '_>) -> Option<Vec<u8>> {
-    let (db, now_ms) = (cx.keys.db, cx.keys.now_ms);
-    let total = cx.keys.keyspace().len(db);
+fn draw(cx: &mut Cx<'_, '_>) -> Result<Option<Vec<u8>>, Error> {
+    let (keyspace, db, now_ms) = (cx.keys.keyspace(), cx.keys.db, cx.keys.now_ms);
+    let total = keyspace.len(db);
     if total == 0 {
-        return None;
+        return Ok(None);
     }
     let mut skip = rand::random_range(0..total);
-    (0..cx.keys.keyspace().shards() as u32).find_map(|shard| {
-        cx.keys.step(shard, |shard| {
-            let db = shard.db(db);
-            if skip >= db.len() {
-                skip -= db.len();
-                return None;
-            }
-            // Ends the walk, whatever the key turns out to be.
-            let record = db.random(rand::random())?;
-            Some((!is_due(record, now_ms)).then(|| record.key().to_vec()))
-        })
-    })?
+    for shard in 0..keyspace.shards() as u32 {
+        let (len, _) = keyspace.len_in(shard, db);
+        if skip < len {
+            return cx.keys.step(shard, |shard| {
+                let part = shard.db(db);
+                let record = part.random(rand::random()).filter(|record| !is_due(*record, now_ms));
+                record.map(|record| record.key().to_vec())
+            });
+        }
+        skip -= len;
+    }
+    Ok(None)
 }
 
 /// The first key that is not expired, in the order of the shards.
-fn first_living(cx: &mut Cx<'_, '_>) -> Option<Vec<u8>> {
+fn first_living(cx: &mut Cx<'_, '_>) -> Result<Option<Vec<u8>>, Error> {
     let now_ms = cx.keys.now_ms;
     let mut key = None;
     let mut position = Some(Position::START);
@@ -261,7 +289,7 @@ fn first_living(cx: &mut Cx<'_, '_>) -> Option<Vec<u8>> {
             if key.is_none() && !is_due(record, now_ms) {
                 key = Some(record.key().to_vec());
             }
-        });
+        })?;
     }
-    key
+    Ok(key)
 }

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::commands::row::{Argument, Command, Flags, KeyFlags, KeySpec};
 use crate::commands::{Args, CommandResult, Cx, Error};
-use boxcar_store::Hash;
+use boxcar_store::{Hash, Record};
 
 /// When HEXPIRE and its kin change an expiry.
 const CONDITION: Argument = Argument::one_of(
@@ -267,7 +267,7 @@ fn get_expiry(cx: &mut Cx<'_, '_>, args: Args<'_>, clock: Clock) -> CommandResul
     read(cx.keys, args.at(1))?;
     let first = parse_fields(cx, args, 2, FIELDS_NOT_POSITIVE)?;
     let record = cx.keys.view(args.at(1));
-    let hash = record.and_then(|record| record.object::<Hash>());
+    let hash = record.and_then(Record::object::<Hash>);
     let names = args.from(first);
     cx.reply.array(names.len());
     for name in names {

@@ -28,7 +28,7 @@ pub const COMMANDS: &[Command] = &[
             Argument::new("cursor", "integer"),
             Argument::new("pattern", "pattern").after("MATCH").optional(),
             Argument::new("count", "integer").after("COUNT").optional(),
-            Argument::word("novalues", "NOVALUES").optional(),
+            Argument::word("novalues", "NOVALUES").since("7.4.0").optional(),
         ],
         handler: hscan,
         ..ROW

@@ -9,7 +9,7 @@ use crate::commands::events::EventClass;
 use crate::commands::row::{Argument, Command, Find, Flags, KeyFlags, KeySpec};
 use crate::commands::string::write_value;
 use crate::commands::{Args, CommandResult, Cx, Error, Keys};
-use boxcar_store::{Composite, Encoding, Set, SetLimits, Value};
+use boxcar_store::{Composite, Encoding, Record, Set, SetLimits, Value};
 use smallvec::SmallVec;
 
 /// These commands' rows.
@@ -127,7 +127,7 @@ fn sets<'s, 'a>(
     for name in names.clone() {
         super::read(keys, name)?;
     }
-    Ok(names.map(|name| keys.view(name).and_then(|record| record.object::<Set>())).collect())
+    Ok(names.map(|name| keys.view(name).and_then(Record::object::<Set>)).collect())
 }
 
 fn sinter(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {

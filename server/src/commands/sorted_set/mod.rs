@@ -4,7 +4,7 @@
 //! - `get`: what is known of members and of the whole: ZSCORE, ZRANK, ZCARD, ZCOUNT and their kin.
 //! - `range`: ZRANGE, its older forms, ZRANGESTORE.
 //! - `remove`: ZREM, ZREMRANGEBYRANK and its kin.
-//! - `pop`: ZPOPMIN, ZPOPMAX, ZMPOP.
+//! - `pop`: ZPOPMIN, ZPOPMAX, ZMPOP, and the same that wait.
 //! - `combine`: unions, intersections and differences; `inputs` holds what they read.
 //! - `visit`: ZSCAN, ZRANDMEMBER.
 //! - `bounds`: ranges of ranks, scores and members.

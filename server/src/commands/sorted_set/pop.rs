@@ -1,16 +1,40 @@
-//! Taking members from either end: ZPOPMIN, ZPOPMAX, ZMPOP.
+//! Taking members from either end: ZPOPMIN, ZPOPMAX, ZMPOP, and BZPOPMIN, BZPOPMAX, BZMPOP, which wait until there
+//! is something.
 
 use super::{KEY, ROW, change, changed, write_member};
+use crate::commands::blocking::{Timeout, Wait};
 use crate::commands::row::{Argument, Begin, Command, Find, Flags, KeyFlags, KeySpec};
 use crate::commands::{Args, CommandResult, Cx, Error};
 use boxcar_resp::{Protocol, Reply};
-use boxcar_store::Composite;
+use boxcar_store::{Composite, Kind, Value};
+use std::ops::Range;
 
 const TAKES: KeyFlags = KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::DELETE);
 const COMPLEXITY: &str = "O(log(N)*M) with N being the number of elements in the sorted set, and M being the number of \
     elements popped.";
 const END: Argument =
     Argument::one_of("where", &[Argument::word("min", "MIN"), Argument::word("max", "MAX")]);
+
+const NUMKEYS: Argument = Argument::new("numkeys", "integer");
+const COUNT: Argument = Argument::new("count", "integer").after("COUNT").optional();
+const TIMEOUT: Argument = Argument::new("timeout", "double");
+
+/// Keys behind their number, which stands at this argument.
+const fn counted(at: usize) -> KeySpec {
+    let find = Find::KeyCount { count_at: 0, first: 1, step: 1 };
+    KeySpec { begin: Begin::Index(at), find, ..KeySpec::one(at, TAKES) }
+}
+
+/// What the rows of BZPOPMIN and BZPOPMAX have in common.
+const BLOCKING_POP: Command = Command {
+    arity: -3,
+    flags: Flags::of(&[Flags::WRITE, Flags::BLOCKING, Flags::FAST]),
+    keys: &[KeySpec { find: Find::Range { last: -2, step: 1 }, ..KeySpec::one(1, TAKES) }],
+    since: "5.0.0",
+    complexity: "O(log(N)) with N being the number of elements in the sorted set.",
+    arguments: &[KEY.multiple(), TIMEOUT],
+    ..ROW
+};
 
 /// These commands' rows.
 pub const COMMANDS: &[Command] = &[
@@ -42,29 +66,46 @@ pub const COMMANDS: &[Command] = &[
         name: "zmpop",
         arity: -4,
         flags: Flags::of(&[Flags::WRITE, Flags::MOVABLEKEYS]),
-        keys: &[KeySpec {
-            begin: Begin::Index(1),
-            find: Find::KeyCount { count_at: 0, first: 1, step: 1 },
-            ..KeySpec::one(1, TAKES)
-        }],
+        keys: &[counted(1)],
         since: "7.0.0",
         complexity: "O(K) + O(M*log(N)) where K is the number of provided keys, N being the number of elements in the \
             sorted set, and M being the number of elements popped.",
         summary: "Removes and returns members from one end of the first of several sorted sets that is not empty.",
-        arguments: &[
-            Argument::new("numkeys", "integer"),
-            KEY.multiple(),
-            END,
-            Argument::new("count", "integer").after("COUNT").optional(),
-        ],
+        arguments: &[NUMKEYS, KEY.multiple(), END, COUNT],
         handler: zmpop,
+        ..ROW
+    },
+    Command {
+        name: "bzpopmin",
+        summary: "Removes and returns the member with the lowest score, and waits for one if there is none.",
+        handler: |cx, args| blocking_pop(cx, args, End::Min),
+        ..BLOCKING_POP
+    },
+    Command {
+        name: "bzpopmax",
+        summary: "Removes and returns the member with the highest score, and waits for one if there is none.",
+        handler: |cx, args| blocking_pop(cx, args, End::Max),
+        ..BLOCKING_POP
+    },
+    Command {
+        name: "bzmpop",
+        arity: -5,
+        flags: Flags::of(&[Flags::WRITE, Flags::BLOCKING, Flags::MOVABLEKEYS]),
+        keys: &[counted(2)],
+        since: "7.0.0",
+        complexity: "O(K) + O(M*log(N)) where K is the number of provided keys, N being the number of elements in the \
+            sorted set, and M being the number of elements popped.",
+        summary: "Removes and returns members from one end of the first of several sorted sets that is not empty, and \
+            waits until one is not.",
+        arguments: &[TIMEOUT, NUMKEYS, KEY.multiple(), END, COUNT],
+        handler: bzmpop,
         ..ROW
     },
 ];
 
 /// An end of a sorted set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
+enum End {
     Min,
     Max,
 }
@@ -116,7 +157,7 @@ pub(super) fn natural(args: Args<'_>, i: usize, least: i64, refusal: &'static st
 
 /// Removes up to `count` members from one end of a key's set and replies with them: `head` writes what stands before
 /// them, given their number, and says whether each is a pair of its own. False, and nothing is written, when there is
-/// no such key or `count` is 0.
+/// no such key or `count` is 0. Of the keys of a client that waits, only those that are locked may have something.
 fn take(
     cx: &mut Cx<'_, '_>,
     key: &[u8],
@@ -124,6 +165,9 @@ fn take(
     count: usize,
     head: impl FnOnce(&mut Reply, usize) -> bool,
 ) -> Result<bool, Error> {
+    if cx.serving && !cx.keys.holds_kind(key, Kind::SortedSet) {
+        return Ok(false);
+    }
     let reply = &mut *cx.reply;
     let taken = change(cx.keys, key, |set| {
         let len = set.len();
@@ -151,7 +195,7 @@ fn take(
     Ok(taken > 0)
 }
 
-fn write_pair(reply: &mut Reply, (member, score): (boxcar_store::Value<'_>, f64), pair: bool) {
+fn write_pair(reply: &mut Reply, (member, score): (Value<'_>, f64), pair: bool) {
     if pair {
         reply.array(2);
     }
@@ -167,10 +211,36 @@ fn zmpop(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     Ok(())
 }
 
+fn bzmpop(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
+    let request = Request::parse(args, 2)?;
+    let timeout = Timeout::seconds(args, 1)?;
+    if request.serve(cx)? {
+        return Ok(());
+    }
+    cx.block(args, Wait::new(request.keys, Kind::SortedSet, timeout))
+}
+
+/// Replies with key, member and score.
+fn blocking_pop(cx: &mut Cx<'_, '_>, args: Args<'_>, end: End) -> CommandResult {
+    let timeout = Timeout::seconds(args, args.len() - 1)?;
+    let keys = 1..args.len() - 1;
+    for key in keys.clone().map(|i| args.at(i)) {
+        let popped = take(cx, key, end, 1, |reply, _| {
+            reply.array(3);
+            reply.bulk(key);
+            false
+        })?;
+        if popped {
+            return Ok(());
+        }
+    }
+    cx.block(args, Wait::new(keys, Kind::SortedSet, timeout))
+}
+
 /// What ZMPOP asks for.
-pub(super) struct Request<'a> {
+struct Request<'a> {
     args: Args<'a>,
-    keys: std::ops::Range<usize>,
+    keys: Range<usize>,
     end: End,
     count: usize,
 }

@@ -136,6 +136,30 @@ fn pops_take_from_either_end() {
 }
 
 #[test]
+fn pops_that_may_wait() {
+    let mut server = Fixture::new();
+    server.check("ZADD z 1 a 2 b 3 c 4 d", ":4");
+    server.check("BZPOPMIN none z 0", "*3|$1|z|$1|a|$1|1");
+    server.check("BZPOPMAX z none 0", "*3|$1|z|$1|d|$1|4");
+    server.check("BZMPOP 0 2 none z MAX COUNT 1", "*2|$1|z|*1|*2|$1|c|$1|3");
+    server.session.protocol = Protocol::Resp3;
+    server.check("BZPOPMIN z 0", "*3|$1|z|$1|b|,2");
+    server.session.protocol = Protocol::Resp2;
+    server.check("MULTI", "+OK");
+    for pop in ["BZPOPMIN z 0", "BZPOPMAX z 0", "BZMPOP 0 1 z MIN"] {
+        server.check(pop, "+QUEUED");
+    }
+    server.check("EXEC", "*3|*-1|*-1|*-1");
+    server.check("BZPOPMIN z soon", "-ERR timeout is not a float or out of range");
+    server.check("BZMPOP -1 1 z MIN", "-ERR timeout is negative");
+    server.check("BZMPOP -1 0 z MIN", "-ERR numkeys should be greater than 0");
+    assert_eq!(server.run_freely(&["BZMPOP", "0", "2", "x", "y", "MAX"]), b"");
+    let waiter = server.session.client.waiter().expect("the client waits");
+    let keys: Vec<&[u8]> = waiter.keys().map(|(key, _)| key).collect();
+    assert_eq!(keys, [b"x", b"y"]);
+}
+
+#[test]
 fn sets_are_combined_with_weights() {
     let mut server = Fixture::new();
     server.check("ZADD a 1 x 2 y", ":2");

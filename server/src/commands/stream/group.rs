@@ -181,6 +181,9 @@ fn destroy(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     if destroyed {
         cx.stats.metrics.changes.add(1);
         cx.keys.event(EventClass::STREAM, "xgroup-destroy", key);
+        // Those who wait for the group's entries are told that it is gone; who watches the key is not.
+        let place = cx.keys.locate(key);
+        cx.keys.make_ready(place, key);
     }
     cx.reply.integer(i64::from(destroyed));
     Ok(())

@@ -106,14 +106,20 @@ fn parse_u64(text: &[u8]) -> Option<u64> {
     Some(if negative { number.wrapping_neg() } else { number })
 }
 
-/// Replies with an ID.
-pub(super) fn write(reply: &mut Reply, id: StreamId) {
+/// An ID's text: the array up to the length.
+pub(super) fn text(id: StreamId) -> ([u8; 41], usize) {
     let (mut ms, mut seq) = (itoa::Buffer::new(), itoa::Buffer::new());
     let (ms, seq) = (ms.format(id.ms).as_bytes(), seq.format(id.seq).as_bytes());
     let mut text = [b'-'; 41];
     text[..ms.len()].copy_from_slice(ms);
     let len = ms.len() + 1 + seq.len();
     text[ms.len() + 1..len].copy_from_slice(seq);
+    (text, len)
+}
+
+/// Replies with an ID.
+pub(super) fn write(reply: &mut Reply, id: StreamId) {
+    let (text, len) = text(id);
     reply.bulk(&text[..len]);
 }
 

@@ -4,11 +4,12 @@ use super::{
     CONSUMER, COUNT, GROUP, ID, KEY, ROW, at_most, consumer_made, id, meet_consumer, no_key_or_group,
     read_stream, stream_mut, write_entries, write_entry,
 };
+use crate::commands::blocking::{Timeout, Wait};
 use crate::commands::row::{Argument, Begin, Command, Find, Flags, KeyFlags, KeySpec};
 use crate::commands::{Args, CommandResult, Cx, Error};
-use boxcar_resp::{Protocol, Reply};
-use boxcar_store::Entry;
+use boxcar_resp::{Protocol, Reply, Span};
 use boxcar_store::stream::{ConsumerId, Group, GroupMut, Log, Pending, StreamId};
+use boxcar_store::{Entry, Kind};
 use smallvec::SmallVec;
 
 const BLOCK: Argument = Argument::new("milliseconds", "integer").after("BLOCK").optional();
@@ -69,6 +70,8 @@ enum From {
     Behind(StreamId),
     /// What the group has not given to anybody.
     New,
+    /// Not at all: see [`passes_over`].
+    Nowhere,
 }
 
 /// A call's options.
@@ -78,6 +81,8 @@ struct Options<'a> {
     /// Group and consumer.
     group: Option<(&'a [u8], &'a [u8])>,
     noack: bool,
+    /// How long to wait when there is nothing.
+    block: Option<Timeout>,
     /// Where the keys begin, and how many there are.
     first: usize,
     streams: usize,
@@ -89,7 +94,7 @@ fn parse<'a>(cx: &Cx<'_, '_>, args: Args<'a>, grouped: bool) -> Result<Options<'
     while i < args.len() {
         let more = args.len() - i - 1;
         if args.is(i, "block") && more >= 1 {
-            parse_timeout(args, i + 1)?;
+            options.block = Some(Timeout::milliseconds(args, i + 1)?);
             i += 1;
         } else if args.is(i, "count") && more >= 1 {
             options.count = u64::try_from(args.integer(i + 1)?).unwrap_or(0);
@@ -136,22 +141,15 @@ fn only_in_group(option: &str) -> Error {
     format!("ERR The {option} option is only supported by XREADGROUP. You called XREAD instead.").into()
 }
 
-/// A timeout in milliseconds.
-fn parse_timeout(args: Args<'_>, i: usize) -> Result<i64, Error> {
-    let number = args.integer(i);
-    let number =
-        number.map_err(|_| const { Error::text("ERR timeout is not an integer or out of range") })?;
-    if number < 0 {
-        return Err(const { Error::text("ERR timeout is negative") });
-    }
-    Ok(number)
-}
-
 /// Where each stream is read from. Types and groups are looked at, too, before anything is read.
 fn resolve(cx: &mut Cx<'_, '_>, args: Args<'_>, options: &Options<'_>) -> Result<SmallVec<[From; 4]>, Error> {
     let mut from = SmallVec::new();
     for i in options.first..options.first + options.streams {
         let (key, text) = (args.at(i), args.at(i + options.streams));
+        if cx.serving && passes_over(cx, key, options) {
+            from.push(From::Nowhere);
+            continue;
+        }
         let stream = read_stream(cx.keys, key)?;
         if let Some((group, _)) = options.group
             && stream.is_none_or(|stream| stream.group(group).is_none())
@@ -182,6 +180,15 @@ fn resolve(cx: &mut Cx<'_, '_>, args: Args<'_>, options: &Options<'_>) -> Result
         });
     }
     Ok(from)
+}
+
+/// Whether the command of a client that waits leaves a key alone. Those that are not locked have nothing to say, or it
+/// would have been served. XREAD goes on waiting when a key is gone or has become something else; XREADGROUP does not.
+fn passes_over(cx: &mut Cx<'_, '_>, key: &[u8], options: &Options<'_>) -> bool {
+    match options.group {
+        Some(_) => !cx.keys.holds(key),
+        None => !cx.keys.holds_kind(key, Kind::Stream),
+    }
 }
 
 fn meaningless(id: char) -> Error {
@@ -219,22 +226,65 @@ impl Served {
         self.count += 1;
     }
 
-    /// Null when no stream had anything.
-    fn finish(self, reply: &mut Reply) {
-        if self.count == 0 {
-            reply.truncate(self.before);
-            reply.null_array();
-        } else {
-            reply.finish(self.mark, self.count);
+    /// Ends the reply; when no stream had anything, there is none, and the client waits if it wants to.
+    fn finish(
+        self,
+        cx: &mut Cx<'_, '_>,
+        args: Args<'_>,
+        options: &Options<'_>,
+        from: &[From],
+    ) -> CommandResult {
+        if self.count > 0 {
+            cx.reply.finish(self.mark, self.count);
+            return Ok(());
+        }
+        cx.reply.truncate(self.before);
+        match options.block {
+            Some(timeout) => wait(cx, args, options, from, timeout),
+            None => {
+                cx.reply.null_array();
+                Ok(())
+            }
         }
     }
+}
+
+/// Waits for entries. What `$` stands for is settled now: later it would be another entry.
+fn wait(
+    cx: &mut Cx<'_, '_>,
+    args: Args<'_>,
+    options: &Options<'_>,
+    from: &[From],
+    timeout: Timeout,
+) -> CommandResult {
+    let keys = options.first..options.first + options.streams;
+    // A group that is gone is an answer, too.
+    let even_missing = options.group.is_some();
+    let wait = Wait { even_missing, ..Wait::new(keys, Kind::Stream, timeout) };
+    let ids = options.first + options.streams;
+    if !args.from(ids).any(|id| id == b"$") {
+        return cx.block(args, wait);
+    }
+    let (mut input, mut spans) = (Vec::new(), Vec::with_capacity(args.len()));
+    for (i, arg) in args.from(0).enumerate() {
+        let start = input.len() as u32;
+        match i.checked_sub(ids).map(|nth| from[nth]) {
+            Some(From::Behind(last)) if arg == b"$" => {
+                let (text, len) = id::text(last);
+                input.extend_from_slice(&text[..len]);
+            }
+            _ => input.extend_from_slice(arg),
+        }
+        spans.push(Span { start, len: input.len() as u32 - start });
+    }
+    cx.block(Args::new(&input, &spans), wait)
 }
 
 fn xread(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     let options = parse(cx, args, false)?;
     let from = resolve(cx, args, &options)?;
     let mut served = Served::begin(cx.reply);
-    for (key, from) in args.from(options.first).zip(from) {
+    for (key, &from) in args.from(options.first).zip(&from) {
         let From::Behind(last) = from else { continue };
         let Some(stream) = read_stream(cx.keys, key)? else { continue };
         let Some(start) = last.next().filter(|_| stream.length() > 0 && stream.tail_id() > last) else {
@@ -243,8 +293,7 @@ fn xread(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
         served.stream(cx.reply, key);
         write_entries(cx.reply, stream.range(start).take(at_most(options.count)));
     }
-    served.finish(cx.reply);
-    Ok(())
+    served.finish(cx, args, &options, &from)
 }
 
 fn xreadgroup(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
@@ -253,7 +302,10 @@ fn xreadgroup(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     let (group_name, consumer_name) = options.group.expect("XREADGROUP is refused without a group");
     let (now_ms, count) = (cx.keys.now_ms, at_most(options.count));
     let mut served = Served::begin(cx.reply);
-    for (key, from) in args.from(options.first).zip(from) {
+    for (key, &from) in args.from(options.first).zip(&from) {
+        if matches!(from, From::Nowhere) {
+            continue;
+        }
         let Entry::Occupied(mut entry) = cx.keys.write(key) else { continue };
         let mut stream = stream_mut(&mut entry)?;
         let Some((log, mut group)) = stream.group_mut(group_name) else { continue };
@@ -271,7 +323,7 @@ fn xreadgroup(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
                 give_new(cx.reply, log, &mut group, pending, count);
                 changed = true;
             }
-            From::New => {}
+            From::New | From::Nowhere => {}
         }
         drop(group);
         drop(stream);
@@ -282,8 +334,7 @@ fn xreadgroup(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
             cx.stats.metrics.changes.add(1);
         }
     }
-    served.finish(cx.reply);
-    Ok(())
+    served.finish(cx, args, &options, &from)
 }
 
 /// Replies with what the group has not given to anybody and notes that it has now, and to whom, if it is to be acknowledged.

@@ -1,7 +1,9 @@
 //! Each command's replies, errors and effects. The expected replies are a real server's.
 
+use crate::commands::Args;
 use crate::commands::testing::Fixture;
 use boxcar_resp::Protocol;
+use std::sync::atomic::Ordering::Relaxed;
 
 const INVALID_ID: &str = "-ERR Invalid stream ID specified as stream command argument";
 const NOT_ABOVE: &str = "-ERR The ID specified in XADD is equal or smaller than the target stream top item";
@@ -146,6 +148,32 @@ fn reading() {
     server.check("XREAD COUNT 1 s 1", SYNTAX);
     server.check("XREAD BLOCK -1 STREAMS s 1", "-ERR timeout is negative");
     server.check("XREAD BLOCK x STREAMS s 1", "-ERR timeout is not an integer or out of range");
+}
+
+#[test]
+fn nothing_waits_where_there_is_something_or_nothing_may() {
+    let mut server = filled(1);
+    server.check("XREAD BLOCK 0 STREAMS none s 0 0", "*1|*2|$1|s|*1|*2|$3|1-0|*2|$1|f|$1|1");
+    server.check("XGROUP CREATE s g $", "+OK");
+    server.check("XREADGROUP GROUP g c BLOCK 0 STREAMS s 0", "*1|*2|$1|s|*0");
+    server.check("MULTI", "+OK");
+    server.check("XREAD BLOCK 0 STREAMS s $", "+QUEUED");
+    server.check("XREADGROUP GROUP g c BLOCK 0 STREAMS s >", "+QUEUED");
+    server.check("EXEC", "*2|*-1|*-1");
+}
+
+#[test]
+fn a_client_waits_behind_the_last_entry_of_now() {
+    let mut server = filled(2);
+    let reply = server.run_freely(&["XREAD", "BLOCK", "15", "STREAMS", "$", "s", "none", "$", "$", "7"]);
+    assert_eq!(reply, b"");
+    let waiter = server.session.client.waiter().expect("the client waits");
+    let words: Vec<&[u8]> = Args::new(&waiter.command.input, &waiter.command.args).from(0).collect();
+    let expected = ["XREAD", "BLOCK", "15", "STREAMS", "$", "s", "none", "0-0", "2-0", "7"];
+    assert_eq!(words, expected.map(str::as_bytes));
+    let keys: Vec<&[u8]> = waiter.keys().map(|(key, _)| key).collect();
+    assert_eq!((keys, waiter.even_missing), (vec![&b"$"[..], b"s", b"none"], false));
+    assert_eq!(server.server.blocking.figures.keys.load(Relaxed), 3);
 }
 
 /// Options may have the value STREAMS; the keys are found all the same.

@@ -38,7 +38,7 @@ forms!(Word, Form, FormMut {
     quick: Quick(Boxed<Quicklist, 1>) = 1,
 });
 
-/// Strings in a row. See the module.
+/// A list: one word, a pointer to a listpack or, tagged, to a quicklist.
 #[derive(Clone)]
 pub struct List {
     word: Word,
@@ -93,7 +93,7 @@ impl List {
     pub fn get(&self, index: i64) -> Option<Value<'_>> {
         match self.word.form() {
             Form::Packed(listpack) => listpack.seek(index).map(|at| listpack.get(at)),
-            Form::Quick(quicklist) => quicklist.get(self.from_head(index)?),
+            Form::Quick(quicklist) => quicklist.get(self.offset_of(index)?),
         }
     }
 
@@ -104,7 +104,7 @@ impl List {
     }
 
     /// An index as a distance from the head, if there is such an element.
-    fn from_head(&self, index: i64) -> Option<usize> {
+    fn offset_of(&self, index: i64) -> Option<usize> {
         let len = self.len();
         let index = if index < 0 { len.checked_sub(index.unsigned_abs() as usize)? } else { index as usize };
         (index < len).then_some(index)
@@ -112,7 +112,7 @@ impl List {
 
     /// Replaces an element; false when there is none with this index.
     pub fn set(&mut self, index: i64, value: Value<'_>, fill: Fill) -> bool {
-        let Some(at) = self.from_head(index) else { return false };
+        let Some(at) = self.offset_of(index) else { return false };
         match self.word.form_mut() {
             FormMut::Packed(listpack) => {
                 let at = listpack.seek(at as i64).expect("the index is below the length");
