@@ -44,8 +44,8 @@ fn assert_all_quiet(server: &Server) {
     assert_eq!(server.info("clients_in_timeout_table"), "0");
 }
 
-fn popped(key: &str, element: impl ToString) -> Value {
-    Value::Array(vec![Value::bulk(key), Value::bulk(element.to_string())])
+fn popped(key: &str, element: &str) -> Value {
+    Value::Array(vec![Value::bulk(key), Value::bulk(element)])
 }
 
 fn who_waits_longest_is_served_first(configuration: Configuration) {
@@ -80,9 +80,9 @@ fn who_waits_longest_is_served_first(configuration: Configuration) {
 /// Many wait for several keys while several push, with dispatch as configured and switched to and fro.
 fn nothing_is_lost_or_given_twice(configuration: Configuration) {
     let server = Server::start(configuration);
-    stress(&server, 1500, None);
+    stress(&server, 3000, None);
     let flips = AtomicUsize::new(0);
-    stress(&server, 3000, Some(&flips));
+    stress(&server, 6000, Some(&flips));
     assert!(flips.into_inner() >= 10, "dispatch was hardly switched");
     assert_all_quiet(&server);
 }
@@ -193,7 +193,7 @@ fn push_numbered(server: &Server, pusher: usize, pushes: usize) {
         let mut commands: Vec<Vec<String>> = Vec::new();
         match number / 3 % 4 {
             0 => {
-                commands.push(["RPUSH", key].map(str::to_owned).into_iter().chain(several.clone()).collect())
+                commands.push(["RPUSH", key].map(str::to_owned).into_iter().chain(several.clone()).collect());
             }
             1 => commands.extend(several.iter().map(push)),
             2 => {
@@ -245,7 +245,7 @@ fn who_leaves_takes_nothing_along(configuration: Configuration) {
         await_blocked(&server, clients.len());
         for (number, client) in clients.iter_mut().enumerate() {
             operator.call(["RPUSH", "l", &number.to_string()]);
-            assert_eq!(client.read().expect("a reply"), popped("l", number));
+            assert_eq!(client.read().expect("a reply"), popped("l", &number.to_string()));
         }
         assert_eq!(operator.call(["LLEN", "l"]), Value::Integer(0));
     }
