@@ -5,7 +5,7 @@ use super::{Args, CommandResult, Cx, Error};
 use std::fmt::Write as _;
 
 /// Redis quotes at most this many bytes of a subcommand's name.
-const QUOTED_MAX: usize = 128;
+pub(super) const QUOTED_MAX: usize = 128;
 
 /// The handler of every `HELP` subcommand: one line with the syntax and one with the summary for each of its
 /// siblings.

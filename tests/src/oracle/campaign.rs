@@ -1,6 +1,6 @@
 //! Many sequences: over all configurations of the server, with progress, and with the check that nothing was left out.
 
-use super::choice::{MESSAGES, NOT_PLAYED};
+use super::choice::{NOT_PLAYED, SINCE_7_2};
 use super::failure::Failure;
 use super::generate::Generator;
 use super::pair::{Pair, Side};
@@ -143,8 +143,9 @@ fn skip(row: &Row, peer: &Rows, version: (u32, u32)) -> Option<&'static str> {
     if row.container {
         return Some("only its subcommands answer");
     }
-    if version < (7, 2) && MESSAGES.contains(&row.name.as_str()) {
-        return Some("messages break EXEC's reply");
+    let newer = SINCE_7_2.iter().find(|(name, _)| version < (7, 2) && *name == row.name);
+    if let Some((_, reason)) = newer {
+        return Some(reason);
     }
     let container = row.name.split('|').next();
     NOT_PLAYED

@@ -48,21 +48,23 @@ pub const UNSPOILT: &[&str] = &["client|tracking", "spop"];
 /// Optional arguments that are always there: a command, and the argument's name.
 pub const ALWAYS: &[(&str, &str)] = &[("spop", "count")];
 
-/// Optional arguments that are never there: a command, the argument's name, and the row of server/DIFFERENCES.md that says
-/// why the two could not agree.
-pub const LEFT_OUT: &[(&str, &str, &str)] = &[
-    ("xread", "milliseconds", "XREAD, XREADGROUP with BLOCK"),
-    ("xreadgroup", "milliseconds", "XREAD, XREADGROUP with BLOCK"),
-];
-
 /// What most sequences of a family begin with, because by chance alone it would be too rare. `KEY` is a key of the family.
 pub const BEGINNINGS: &[(&str, &[&str])] = &[
     ("stream", &["XADD", "KEY", "1-1", "f", "a"]),
     ("stream", &["XGROUP", "CREATE", "KEY", "g1", "0", "MKSTREAM"]),
 ];
 
-/// Commands that are played to 7.2 and later only: before, a message to the own connection broke the reply of EXEC.
-pub const MESSAGES: &[&str] = &["publish", "spublish", "client|tracking", "client|caching"];
+/// Commands that are played to 7.2 and later only, each with the reason.
+pub const SINCE_7_2: &[(&str, &str)] = &[
+    ("publish", "before, a message to the own connection broke the reply of EXEC"),
+    ("spublish", "before, a message to the own connection broke the reply of EXEC"),
+    ("client|tracking", "before, a message to the own connection broke the reply of EXEC"),
+    ("client|caching", "belongs to CLIENT TRACKING"),
+    ("command|getkeys", "before, it took more arguments, and a transaction was refused for it"),
+    ("command|getkeysandflags", "before, it took more arguments, and a transaction was refused for it"),
+    ("zrank", "before, it took no options, and a transaction was refused for them"),
+    ("zrevrank", "before, it took no options, and a transaction was refused for them"),
+];
 
 /// Commands that are not played, each with the reason.
 pub const NOT_PLAYED: &[(&str, &str)] = &[

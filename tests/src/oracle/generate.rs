@@ -3,7 +3,7 @@
 //! A sequence follows from its seed and the rows alone. Nothing in it depends on the time: what expires has expired
 //! already, or does within a pause made for it, or not while the sequence is played.
 
-use super::choice::{ALONE, ALWAYS, BEGINNINGS, COMPANIONS, LEFT_OUT, UNSPOILT};
+use super::choice::{ALONE, ALWAYS, BEGINNINGS, COMPANIONS, UNSPOILT};
 use super::pools::{Pool, draw, pool_of};
 use super::rows::{Argument, Row, Rows};
 use rand::rngs::StdRng;
@@ -124,6 +124,9 @@ impl<'r> Generator<'r> {
         while writer.steps.len() < length {
             writer.more();
         }
+        // Written out, these have more digits than fit into a listpack.
+        let is_huge = |word: &Vec<u8>| [&b"-1e300"[..], b"1e400"].contains(&word.as_slice());
+        let long = long || writer.steps.iter().any(|step| step.arguments.iter().any(is_huge));
         Sequence { seed, protocol, long, steps: writer.steps }
     }
 }
@@ -267,9 +270,7 @@ impl<'r> Writer<'_, 'r> {
     fn arguments(&mut self, call: &mut Call<'r>, arguments: &'r [Argument]) {
         for argument in arguments {
             let is_needed = ALWAYS.contains(&(call.row.name.as_str(), argument.name.as_str()));
-            let is_left_out =
-                LEFT_OUT.iter().any(|(row, name, _)| *row == call.row.name && *name == argument.name);
-            if argument.optional && !is_needed && (is_left_out || !self.random.random_bool(0.35)) {
+            if argument.optional && !is_needed && !self.random.random_bool(0.35) {
                 continue;
             }
             let times = match argument.multiple {

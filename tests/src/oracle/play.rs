@@ -396,8 +396,6 @@ impl Player<'_> {
         let (Came::Reply(peer, peer_bytes), Came::Reply(boxcar, boxcar_bytes)) = (peer, boxcar) else {
             return peer == boxcar;
         };
-        // 1e300 has more digits than fit into a listpack.
-        self.setting.long |= command.ends_with("incrbyfloat") && !peer.is_error() && peer_bytes.len() > 64;
         let mut executed = Vec::new();
         let is_queued = *peer == Value::Simple(b"QUEUED".to_vec());
         if let Some(connection) = self.clients.get_mut(&client) {

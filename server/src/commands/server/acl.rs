@@ -2,7 +2,7 @@
 
 use super::command::describe::categories;
 use super::{ADMIN_FLAGS, HELP, ROW};
-use crate::commands::help::subcommand_syntax;
+use crate::commands::help::{QUOTED_MAX, subcommand_syntax};
 use crate::commands::row::{Argument, Command, Flags};
 use crate::commands::{Args, CommandResult, Cx, Entry, Error};
 
@@ -83,7 +83,9 @@ fn cat(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     };
     let known = CATEGORIES.iter().find(|name| wanted.eq_ignore_ascii_case(name.as_bytes()));
     let Some(wanted) = known else {
-        return Err(Error::Bytes([b"ERR Unknown category '", Error::quotable(wanted), b"'"].concat()));
+        let wanted = Error::quotable(wanted);
+        let wanted = &wanted[..wanted.len().min(QUOTED_MAX)];
+        return Err(Error::Bytes([b"ERR Unknown category '", wanted, b"'"].concat()));
     };
     let belongs = |entry: &&Entry| categories(entry).any(|name| name == *wanted);
     let entries = cx.server.table.callable_with_subcommands();

@@ -8,7 +8,7 @@ use boxcar_store::{Composite, SortedSet};
 use std::ops::Range;
 
 const READS: Flags = Flags::of(&[Flags::READONLY, Flags::FAST]);
-const WITHSCORE: Argument = Argument::word("withscore", "WITHSCORE").optional();
+const WITHSCORE: Argument = Argument::word("withscore", "WITHSCORE").since("7.2.0").optional();
 
 /// These commands' rows.
 pub const COMMANDS: &[Command] = &[
