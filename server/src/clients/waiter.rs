@@ -213,3 +213,130 @@ impl Waiter {
         }
     }
 }
+
+#[cfg(test)]
+impl Waiter {
+    /// A waiter of a client of its own, changed as the test wishes, with the client's session and inbox.
+    pub(crate) fn sample(change: impl FnOnce(&mut Wish)) -> (Arc<Self>, Box<Session>, Arc<super::Inbox>) {
+        use boxcar_sys::{Backend, Driver, DriverOptions, Token};
+        let driver = Driver::open(Backend::Epoll, &DriverOptions::default()).expect("epoll is always there");
+        let inbox = super::inbox::Inboxes::new(1).open(0, driver.doorbell());
+        let origin = super::registry::Origin {
+            address: "127.0.0.1:50000".to_owned(),
+            local_address: "127.0.0.1:6379".to_owned(),
+            fd: 8,
+            flags: super::ClientFlags::empty(),
+            inbox: Arc::clone(&inbox),
+            token: Token(7),
+        };
+        let client = super::registry::Clients::default().register(origin, 0);
+        let mut wish = Wish {
+            command: Queued { command: 0, input: Box::default(), args: Box::default() },
+            protocol: Protocol::Resp2,
+            db: 0,
+            ticket: 0,
+            deadline_us: None,
+            kind: Kind::List,
+            even_missing: false,
+            keys: SmallVec::new(),
+            links: SmallVec::new(),
+            timed_out: |reply| reply.null_array(),
+        };
+        change(&mut wish);
+        (Self::new(&client, wish), Box::new(Session::new(client, true)), inbox)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use boxcar_resp::Span;
+    use std::sync::Barrier;
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+    /// How often the client's thread was told that the wait is over.
+    fn letters(inbox: &super::super::Inbox) -> usize {
+        std::iter::from_fn(|| inbox.take()).filter(|mail| matches!(mail, Mail::Unblocked(_))).count()
+    }
+
+    #[test]
+    fn a_session_waits_is_claimed_and_comes_home_with_the_reply() {
+        let (waiter, session, inbox) = Waiter::sample(|_| {});
+        assert!(waiter.claim().is_none(), "the session is with who executes");
+        assert!(waiter.take_home().is_none());
+        assert!(waiter.wait(session));
+        let session = waiter.claim().expect("it waits");
+        assert!(waiter.claim().is_none(), "there is one session");
+        assert!(waiter.wait(session), "it keeps its place");
+        let session = waiter.claim().expect("it waits on");
+        assert!(!waiter.has_ended() && letters(&inbox) == 0);
+        waiter.served(session, b"reply".to_vec(), true);
+        assert!(waiter.has_ended() && waiter.claim().is_none());
+        let settled = waiter.take_home().expect("served");
+        assert_eq!((settled.end, &*settled.reply, settled.left_all), (End::Served, &b"reply"[..], true));
+        assert!(waiter.take_home().is_none() && waiter.has_ended());
+        assert_eq!(letters(&inbox), 1);
+        assert!(!waiter.end(End::TimedOut), "home is home");
+    }
+
+    #[test]
+    fn an_end_that_meets_an_execution_counts_unless_the_client_is_served() {
+        let (waiter, session, inbox) = Waiter::sample(|_| {});
+        assert!(waiter.end(End::Unblocked));
+        assert!(!waiter.end(End::TimedOut), "the first end counts");
+        assert!(!waiter.has_ended() && letters(&inbox) == 0, "the session is not here");
+        assert!(!waiter.wait(session), "the wait is over before it has begun");
+        assert_eq!(waiter.take_home().map(|settled| settled.end), Some(End::Unblocked));
+        assert_eq!(letters(&inbox), 1);
+
+        let (waiter, session, inbox) = Waiter::sample(|_| {});
+        assert!(waiter.wait(session));
+        let session = waiter.claim().expect("it waits");
+        assert!(waiter.end(End::TimedOut));
+        waiter.served(session, Vec::new(), false);
+        assert_eq!(waiter.take_home().map(|settled| settled.end), Some(End::Served));
+        assert_eq!(letters(&inbox), 1);
+    }
+
+    #[test]
+    fn of_all_who_race_one_gets_the_session() {
+        for _ in 0..200 {
+            let (waiter, session, inbox) = Waiter::sample(|_| {});
+            assert!(waiter.wait(session));
+            let (start, served, ended) = (Barrier::new(4), AtomicUsize::new(0), AtomicUsize::new(0));
+            std::thread::scope(|scope| {
+                for end in [None, None, Some(End::TimedOut), Some(End::Left)] {
+                    let (waiter, start, served, ended) = (&waiter, &start, &served, &ended);
+                    scope.spawn(move || {
+                        start.wait();
+                        match end {
+                            Some(end) => _ = ended.fetch_add(usize::from(waiter.end(end)), Relaxed),
+                            None => {
+                                if let Some(session) = waiter.claim() {
+                                    waiter.served(session, Vec::new(), true);
+                                    served.fetch_add(1, Relaxed);
+                                }
+                            }
+                        }
+                    });
+                }
+            });
+            let end = waiter.take_home().expect("somebody has ended it").end;
+            assert_eq!((end == End::Served, letters(&inbox)), (served.load(Relaxed) == 1, 1));
+            assert!(served.load(Relaxed) + ended.load(Relaxed) >= 1 && served.load(Relaxed) <= 1);
+        }
+    }
+
+    #[test]
+    fn a_waiter_knows_its_keys() {
+        let place = |shard| Place { hash: 1, shard };
+        let (waiter, _, _) = Waiter::sample(|wish| {
+            wish.command.input = b"BLPOPonetwo0".as_slice().into();
+            let spans = [(0, 5), (5, 3), (8, 3), (11, 1)].map(|(start, len)| Span { start, len });
+            wish.command.args = spans.as_slice().into();
+            wish.keys = [(1, place(4)), (2, place(5))].into_iter().collect();
+        });
+        let keys: Vec<_> = waiter.keys().collect();
+        assert_eq!(keys, [(&b"one"[..], place(4)), (b"two", place(5))]);
+    }
+}

@@ -162,3 +162,111 @@ impl Queues {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clients::waiter::{End, Wish};
+
+    fn waiter(ticket: u64, change: impl FnOnce(&mut Wish)) -> Arc<Waiter> {
+        let (waiter, session, _) = Waiter::sample(|wish| {
+            wish.ticket = ticket;
+            change(wish);
+        });
+        assert!(waiter.wait(session));
+        waiter
+    }
+
+    fn figures(figures: &Figures) -> (usize, usize) {
+        (figures.keys.load(Relaxed), figures.keys_even_missing.load(Relaxed))
+    }
+
+    /// The tickets of a round over a key of database 0.
+    fn round(queues: &mut Queues, key: &[u8], missing: bool) -> Vec<u64> {
+        let Some(last) = queues.begin_round(0, key) else { return Vec::new() };
+        let mut from = 0;
+        std::iter::from_fn(|| {
+            let ticket = queues.next(0, key, from, last, missing)?.ticket;
+            from = ticket + 1;
+            Some(ticket)
+        })
+        .collect()
+    }
+
+    #[test]
+    fn who_comes_first_is_first_whatever_else_happens() {
+        let (mut queues, all) = (Queues::default(), Figures::default());
+        let waiters: Vec<_> = [30, 10, 20, 40].map(|ticket| waiter(ticket, |_| {})).into();
+        waiters.iter().for_each(|waiter| queues.add(b"k", waiter, &all));
+        queues.add(b"k", &waiters[0], &all);
+        assert_eq!(round(&mut queues, b"k", false), [10, 20, 30, 40]);
+        queues.remove(b"k", &waiters[2], &all);
+        queues.remove(b"k", &waiters[2], &all);
+        queues.remove(b"other", &waiters[0], &all);
+        assert_eq!(round(&mut queues, b"k", false), [10, 30, 40]);
+        // Who comes during a round is not part of it.
+        let last = queues.begin_round(0, b"k").expect("somebody waits");
+        queues.add(b"k", &waiter(50, |_| {}), &all);
+        assert!(queues.next(0, b"k", 41, last, false).is_none());
+        assert_eq!(queues.next(0, b"k", 41, u64::MAX, false).map(|waiter| waiter.ticket), Some(50));
+    }
+
+    #[test]
+    fn a_key_is_made_ready_once_for_each_round() {
+        let (mut queues, all) = (Queues::default(), Figures::default());
+        assert!(!queues.make_ready(0, b"k"), "nobody waits");
+        queues.add(b"k", &waiter(1, |wish| wish.db = 3), &all);
+        assert!(!queues.make_ready(0, b"k"), "another database");
+        assert!(queues.make_ready(3, b"k") && !queues.make_ready(3, b"k"));
+        assert_eq!(queues.begin_round(3, b"k"), Some(1));
+        assert!(queues.make_ready(3, b"k"));
+        assert_eq!((queues.keys(3).count(), queues.keys(0).count()), (1, 0));
+    }
+
+    #[test]
+    fn of_a_missing_key_only_those_hear_who_have_to_know() {
+        let (mut queues, all) = (Queues::default(), Figures::default());
+        let knows = waiter(2, |wish| wish.even_missing = true);
+        for waiter in [&waiter(1, |_| {}), &knows, &waiter(3, |_| {})] {
+            queues.add(b"k", waiter, &all);
+        }
+        assert_eq!(figures(&all), (1, 1));
+        assert_eq!(round(&mut queues, b"k", true), [2]);
+        queues.remove(b"k", &knows, &all);
+        assert!(round(&mut queues, b"k", true).is_empty());
+        assert_eq!((figures(&all), round(&mut queues, b"k", false)), ((1, 0), vec![1, 3]));
+    }
+
+    #[test]
+    fn links_last_as_long_as_somebody_needs_them() {
+        let (mut queues, all) = (Queues::default(), Figures::default());
+        let [one, two] = [1, 2].map(|ticket| waiter(ticket, |wish| wish.links = [5].into_iter().collect()));
+        queues.add(b"k", &one, &all);
+        queues.add(b"l", &two, &all);
+        assert_eq!(queues.links().collect::<Vec<_>>(), [5]);
+        queues.remove(b"k", &one, &all);
+        queues.remove(b"k", &one, &all);
+        assert_eq!(queues.links().collect::<Vec<_>>(), [5]);
+        queues.remove(b"l", &two, &all);
+        assert!(queues.links().len() == 0 && queues.is_empty());
+    }
+
+    #[test]
+    fn sweeping_takes_out_those_whose_wait_has_ended() {
+        let (mut queues, all) = (Queues::default(), Figures::default());
+        let [gone, stays] = [1, 2].map(|ticket| waiter(ticket, |_| {}));
+        for key in [&b"k"[..], b"l"] {
+            queues.add(key, &gone, &all);
+        }
+        queues.add(b"k", &stays, &all);
+        queues.sweep(&all);
+        assert_eq!((round(&mut queues, b"k", false), figures(&all)), (vec![1, 2], (2, 0)));
+        assert!(gone.end(End::Left));
+        queues.sweep(&all);
+        assert_eq!((round(&mut queues, b"k", false), figures(&all)), (vec![2], (1, 0)));
+        assert!(round(&mut queues, b"l", false).is_empty());
+        stays.end(End::Left);
+        queues.sweep(&all);
+        assert!(queues.is_empty() && figures(&all) == (0, 0));
+    }
+}

@@ -10,6 +10,8 @@ pub mod edit;
 pub mod pop;
 pub mod push;
 pub mod read;
+#[cfg(test)]
+mod tests;
 pub mod transfer;
 
 use super::events::EventClass;

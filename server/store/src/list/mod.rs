@@ -9,13 +9,16 @@
 
 mod node;
 mod quicklist;
+#[cfg(test)]
+mod tests;
 mod walk;
 
 pub use node::Fill;
 pub use walk::Elements;
 
-use core::ptr::NonNull;
+use core::mem::ManuallyDrop;
 
+use crate::forms::{Boxed, forms};
 use crate::listpack::Listpack;
 use crate::object::Composite;
 use crate::value::{Encoding, Kind, Value};
@@ -30,105 +33,55 @@ pub enum Side {
     Right,
 }
 
+forms!(Word, Form, FormMut {
+    packed: Packed(Listpack) = 0,
+    quick: Quick(Boxed<Quicklist, 1>) = 1,
+});
+
 /// A list: one word, a pointer to a listpack or, tagged, to a quicklist.
+#[derive(Clone)]
 pub struct List {
-    word: NonNull<u8>,
-}
-
-/// The tag in the low bits of a pointer to a quicklist; both allocations are aligned to eight bytes.
-const QUICKLIST: usize = 1;
-
-// SAFETY: a list owns what it points to alone, and both forms may be sent.
-unsafe impl Send for List {}
-// SAFETY: as for Send; shared references only read.
-unsafe impl Sync for List {}
-
-/// What a list points to.
-enum Form<'a> {
-    Packed(&'a Listpack),
-    Quick(&'a Quicklist),
-}
-
-enum FormMut<'a> {
-    Packed(&'a mut Listpack),
-    Quick(&'a mut Quicklist),
+    word: Word,
 }
 
 impl List {
     /// An empty one.
     #[must_use]
     pub fn new() -> Self {
-        Self::packed(Listpack::new())
-    }
-
-    fn packed(listpack: Listpack) -> Self {
-        Self { word: listpack.into_raw() }
-    }
-
-    fn quick(quicklist: Box<Quicklist>) -> Self {
-        let pointer = NonNull::from(Box::leak(quicklist)).cast::<u8>();
-        Self { word: pointer.map_addr(|address| address | QUICKLIST) }
+        Self { word: Listpack::new().into() }
     }
 
     /// A list of the elements in this listpack, however many they are.
     #[must_use]
     pub fn from_listpack(listpack: Listpack, fill: Fill) -> Self {
-        let mut list = Self::packed(listpack);
+        let mut list = Self { word: listpack.into() };
         list.grow(0, 0, fill);
         list
-    }
-
-    fn quicklist(&self) -> Option<NonNull<Quicklist>> {
-        let address = self.word.addr().get();
-        let tagged = address & QUICKLIST != 0;
-        tagged.then(|| {
-            self.word.map_addr(|address| (address.get() - QUICKLIST).try_into().expect("not null")).cast()
-        })
-    }
-
-    #[inline]
-    fn form(&self) -> Form<'_> {
-        match self.quicklist() {
-            // SAFETY: the tag says what the pointer leads to, and the list owns it.
-            Some(quicklist) => Form::Quick(unsafe { quicklist.as_ref() }),
-            // SAFETY: a listpack is its pointer, and this one has no tag.
-            None => Form::Packed(unsafe { NonNull::from(&self.word).cast().as_ref() }),
-        }
-    }
-
-    #[inline]
-    fn form_mut(&mut self) -> FormMut<'_> {
-        match self.quicklist() {
-            // SAFETY: the tag says what the pointer leads to, and the list owns it.
-            Some(mut quicklist) => FormMut::Quick(unsafe { quicklist.as_mut() }),
-            // SAFETY: a listpack is its pointer, and this one has no tag; a change of it keeps the alignment.
-            None => FormMut::Packed(unsafe { NonNull::from(&mut self.word).cast().as_mut() }),
-        }
     }
 
     /// Makes a quicklist of a listpack that would outgrow `fill` with `more` elements of so many `bytes`. To be called
     /// before elements are added.
     pub fn grow(&mut self, bytes: usize, more: usize, fill: Fill) {
-        let FormMut::Packed(listpack) = self.form_mut() else { return };
+        let FormMut::Packed(listpack) = self.word.form_mut() else { return };
         if fill.admits(listpack.byte_len() + bytes, listpack.len() + more) {
             return;
         }
         let listpack = core::mem::take(listpack);
-        *self = Self::quick(Box::new(Quicklist::of(listpack)));
+        self.word = Boxed::new(Quicklist::of(listpack)).into();
     }
 
     /// Makes a listpack of a quicklist that has shrunk to a part of a node. To be called after elements were removed.
     pub fn shrink(&mut self, fill: Fill) {
-        if let FormMut::Quick(quicklist) = self.form_mut()
+        if let FormMut::Quick(quicklist) = self.word.form_mut()
             && let Some(listpack) = quicklist.take_only_node(fill)
         {
-            *self = Self::packed(listpack);
+            self.word = listpack.into();
         }
     }
 
     /// Adds an element at an end.
     pub fn push(&mut self, side: Side, value: Value<'_>, fill: Fill) {
-        match (self.form_mut(), side) {
+        match (self.word.form_mut(), side) {
             (FormMut::Packed(listpack), Side::Left) => listpack.push_front(value),
             (FormMut::Packed(listpack), Side::Right) => listpack.push_back(value),
             (FormMut::Quick(quicklist), _) => quicklist.push(side, value, fill),
@@ -138,7 +91,7 @@ impl List {
     /// The element with this index, counted from the head (0) or, when negative, from the tail (-1).
     #[must_use]
     pub fn get(&self, index: i64) -> Option<Value<'_>> {
-        match self.form() {
+        match self.word.form() {
             Form::Packed(listpack) => listpack.seek(index).map(|at| listpack.get(at)),
             Form::Quick(quicklist) => quicklist.get(self.offset_of(index)?),
         }
@@ -160,7 +113,7 @@ impl List {
     /// Replaces an element; false when there is none with this index.
     pub fn set(&mut self, index: i64, value: Value<'_>, fill: Fill) -> bool {
         let Some(at) = self.offset_of(index) else { return false };
-        match self.form_mut() {
+        match self.word.form_mut() {
             FormMut::Packed(listpack) => {
                 let at = listpack.seek(at as i64).expect("the index is below the length");
                 listpack.replace(at, value);
@@ -175,7 +128,7 @@ impl List {
     /// # Panics
     /// When there is no such element.
     pub fn insert(&mut self, at: usize, behind: bool, value: Value<'_>, fill: Fill) {
-        match self.form_mut() {
+        match self.word.form_mut() {
             FormMut::Packed(listpack) => {
                 let at = listpack.seek(at as i64).expect("an element to insert at");
                 if behind {
@@ -190,7 +143,7 @@ impl List {
 
     /// Removes the elements from this distance from the head on, as many as there are up to `count`.
     pub fn remove(&mut self, at: usize, count: usize) {
-        match self.form_mut() {
+        match self.word.form_mut() {
             FormMut::Packed(listpack) => _ = listpack.remove_range(at as i64, count),
             FormMut::Quick(quicklist) => quicklist.remove(at, count),
         }
@@ -198,7 +151,7 @@ impl List {
 
     /// Removes up to `count` elements equal to `value`, the nearest to `side` first; returns how many there were.
     pub fn remove_equal(&mut self, value: Value<'_>, side: Side, count: usize) -> usize {
-        match self.form_mut() {
+        match self.word.form_mut() {
             FormMut::Packed(listpack) => node::remove_equal(listpack, value, side, count),
             FormMut::Quick(quicklist) => quicklist.remove_equal(value, side, count),
         }
@@ -221,21 +174,21 @@ impl List {
 
     /// The node of the element with this distance from the head, and the element's place in it.
     fn locate(&self, index: usize) -> (usize, usize) {
-        match self.form() {
+        match self.word.form() {
             Form::Packed(_) => (0, index),
             Form::Quick(quicklist) => quicklist.locate(index),
         }
     }
 
     fn node_count(&self) -> usize {
-        match self.form() {
+        match self.word.form() {
             Form::Packed(_) => 1,
             Form::Quick(quicklist) => quicklist.nodes().len(),
         }
     }
 
     fn node(&self, at: usize) -> NodeRef<'_> {
-        match self.form() {
+        match self.word.form() {
             Form::Packed(listpack) => NodeRef::Packed(listpack),
             Form::Quick(quicklist) => quicklist.nodes()[at].as_ref(),
         }
@@ -255,21 +208,21 @@ impl Composite for List {
     const KIND: Kind = Kind::List;
 
     fn encoding(&self) -> Encoding {
-        match self.form() {
+        match self.word.form() {
             Form::Packed(_) => Encoding::Listpack,
             Form::Quick(_) => Encoding::Quicklist,
         }
     }
 
     fn len(&self) -> usize {
-        match self.form() {
+        match self.word.form() {
             Form::Packed(listpack) => listpack.len(),
             Form::Quick(quicklist) => quicklist.len(),
         }
     }
 
     fn memory(&self) -> usize {
-        match self.form() {
+        match self.word.form() {
             Form::Packed(listpack) => listpack.memory(),
             Form::Quick(quicklist) => size_of::<Quicklist>() + quicklist.memory(),
         }
@@ -279,26 +232,6 @@ impl Composite for List {
 impl Default for List {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-impl Clone for List {
-    fn clone(&self) -> Self {
-        match self.form() {
-            Form::Packed(listpack) => Self::packed(listpack.clone()),
-            Form::Quick(quicklist) => Self::quick(Box::new(quicklist.clone())),
-        }
-    }
-}
-
-impl Drop for List {
-    fn drop(&mut self) {
-        match self.quicklist() {
-            // SAFETY: the pointer came from a box, and the list owned it.
-            Some(quicklist) => drop(unsafe { Box::from_raw(quicklist.as_ptr()) }),
-            // SAFETY: the pointer came from a listpack, and the list owned it.
-            None => drop(unsafe { Listpack::from_raw(self.word) }),
-        }
     }
 }
 

@@ -13,6 +13,8 @@ pub struct Fill(i64);
 const SAFETY_BYTES: usize = 8192;
 /// Bytes that an element is taken to cost beside its own (`SIZE_ESTIMATE_OVERHEAD`).
 const ELEMENT_OVERHEAD: usize = 8;
+/// Bytes that an element may cost in a listpack beside its own.
+const ENTRY_OVERHEAD: usize = 11;
 /// Bytes that two listpacks have more than one with the elements of both: header and end.
 const MERGE_SAVES: usize = 7;
 
@@ -125,6 +127,14 @@ impl Node {
         !self.is_plain() && fill.admits(self.bytes() + bytes + ELEMENT_OVERHEAD, self.len() + 1)
     }
 
+    /// Whether there is room for an element at all, whatever the directive says.
+    pub(super) fn fits(&self, value: Value<'_>) -> bool {
+        match &self.data {
+            Data::Packed(listpack) => listpack.fits(value.len() + ENTRY_OVERHEAD),
+            Data::Plain(_) => true,
+        }
+    }
+
     /// Whether the elements of another node may be added.
     pub(super) fn admits_node(&self, other: &Self, fill: Fill) -> bool {
         !self.is_plain()
@@ -132,7 +142,7 @@ impl Node {
             && fill.admits(self.bytes() + other.bytes() - MERGE_SAVES, self.len() + other.len())
     }
 
-    /// The listpack, for changing; [`Node::recount`] follows.
+    /// The listpack, for changing; the count is the caller's to keep.
     ///
     /// # Panics
     /// When it is a large element.

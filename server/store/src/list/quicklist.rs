@@ -1,6 +1,7 @@
 //! A row of nodes. Where elements go, and when nodes are split and joined, follows Redis's quicklist.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use super::Side;
 use super::node::{Fill, Node};
@@ -94,7 +95,8 @@ impl Quicklist {
 
     pub(super) fn set(&mut self, index: usize, value: Value<'_>, fill: Fill) {
         let (node, at) = self.locate(index);
-        match (self.nodes[node].is_plain(), fill.is_large(value.len())) {
+        let alone = fill.is_large(value.len()) || !self.nodes[node].fits(value);
+        match (self.nodes[node].is_plain(), alone) {
             (true, true) | (false, false) => self.change(node, |node| node.replace(at, value)),
             (true, false) => {
                 self.insert(index, true, value, fill);
@@ -155,30 +157,41 @@ impl Quicklist {
         if left == 0 {
             return;
         }
-        let (mut node, mut at) = self.locate(index);
-        while left > 0 {
-            let here = self.nodes[node].len();
-            let gone = left.min(here - at);
-            if !self.remove_within(node, at, gone) {
-                node += 1;
-            }
+        let (mut first, at) = self.locate(index);
+        if at > 0 {
+            let gone = left.min(self.nodes[first].len() - at);
+            self.change(first, |node| node.remove(at, gone));
             left -= gone;
-            at = 0;
+            first += 1;
+        }
+        let mut end = first;
+        while let Some(rest) = self.nodes.get(end).and_then(|node| left.checked_sub(node.len())) {
+            left = rest;
+            end += 1;
+        }
+        self.take_nodes(first..end);
+        if left > 0 {
+            self.change(first, |node| node.remove(0, left));
         }
     }
 
     pub(super) fn remove_equal(&mut self, value: Value<'_>, side: Side, count: usize) -> usize {
         let mut removed = 0;
-        let mut passed = 0;
-        while passed < self.nodes.len() && removed < count {
+        let mut emptied = 0..0;
+        for passed in 0..self.nodes.len() {
+            if removed == count {
+                break;
+            }
             let node = if side == Side::Left { passed } else { self.nodes.len() - 1 - passed };
             removed += self.change(node, |node| node.remove_equal(value, side, count - removed));
             if self.nodes[node].len() == 0 {
-                self.take_node(node);
-            } else {
-                passed += 1;
+                emptied = match emptied.is_empty() {
+                    true => node..node + 1,
+                    false => emptied.start.min(node)..emptied.end.max(node + 1),
+                };
             }
         }
+        self.take_empty_nodes(emptied);
         removed
     }
 
@@ -202,10 +215,35 @@ impl Quicklist {
         let node = self.nodes.remove(at).expect("a node that is there");
         self.len -= node.len();
         self.node_bytes -= node.memory();
+        self.give_room_back();
+        node
+    }
+
+    /// Removes nodes, all at once: one at a time would move the others again and again.
+    fn take_nodes(&mut self, range: Range<usize>) {
+        for node in self.nodes.drain(range) {
+            self.len -= node.len();
+            self.node_bytes -= node.memory();
+        }
+        self.give_room_back();
+    }
+
+    /// Removes the nodes of a range that have no elements any more, all at once as well.
+    fn take_empty_nodes(&mut self, range: Range<usize>) {
+        let mut kept = range.start;
+        for node in range.clone() {
+            if self.nodes[node].len() > 0 {
+                self.nodes.swap(kept, node);
+                kept += 1;
+            }
+        }
+        self.take_nodes(kept..range.end);
+    }
+
+    fn give_room_back(&mut self) {
         if self.nodes.len() * 4 < self.nodes.capacity() {
             self.nodes.shrink_to(self.nodes.len() * 2);
         }
-        node
     }
 
     /// Removes elements of one node; true when the node went with them.

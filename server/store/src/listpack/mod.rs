@@ -77,20 +77,6 @@ impl Listpack {
         Self { start }
     }
 
-    /// Gives up ownership; the pointer, aligned to eight bytes, must come back through [`Listpack::from_raw`].
-    pub(crate) fn into_raw(self) -> NonNull<u8> {
-        let start = self.start;
-        core::mem::forget(self);
-        start
-    }
-
-    /// # Safety
-    /// `raw` came from [`Listpack::into_raw`], and no two owners made from it are dropped or changed.
-    #[inline]
-    pub(crate) unsafe fn from_raw(raw: NonNull<u8>) -> Self {
-        Self { start: raw }
-    }
-
     /// The bytes of the format, as they stand in Redis's dumps.
     #[must_use]
     #[inline]
