@@ -219,8 +219,7 @@ const NEW_STREAM_IDS: &[&[u8]] = &[
     b"-",
     b"18446744073709551615-*",
 ];
-const READ_STREAM_IDS: &[&[u8]] =
-    &[b"0", b"0-0", b"1-1", b"2", b"5-5", b"$", b">", b"+", b"-", b"abc", b"100"];
+const READ_STREAM_IDS: &[&[u8]] = &[b"0", b"0-0", b"1-1", b"2", b"5-5", b"$", b">", b"-", b"abc", b"100"];
 const GROUPS: &[&[u8]] = &[b"g1", b"g1", b"g1", b"g1", b"g1", b"g2", b"", b"other"];
 const CONSUMERS: &[&[u8]] = &[b"c1", b"c2", b"c3", b""];
 const ENCODINGS: &[&[u8]] =
@@ -350,6 +349,7 @@ pub const HINTS: &[Hint] = &[
     hint("*", "element", Pool::Of(MEMBERS)),
     hint("*", "pivot", Pool::Of(MEMBERS)),
     hint("xadd", "id", Pool::Of(NEW_STREAM_IDS)),
+    hint("xreadgroup", "id", Pool::Of(&[b">", b">", b">", b">", b"0", b"1-1", b"$", b"abc"])),
     hint("xread*", "id", Pool::Of(READ_STREAM_IDS)),
     hint("xgroup*", "id", Pool::Of(READ_STREAM_IDS)),
     hint("x*", "*id", Pool::Of(STREAM_IDS)),
