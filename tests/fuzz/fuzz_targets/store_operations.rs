@@ -1,7 +1,7 @@
 //! Any sequence of operations on the store: what it holds must be what a map holds.
 #![no_main]
 
-use boxcar_store::{Entry, Keyspace, KeyspaceOptions, Sample, Value};
+use boxcar_store::{Entry, Expired, Keyspace, KeyspaceOptions, Sample, Value};
 use libfuzzer_sys::fuzz_target;
 use std::collections::HashMap;
 
@@ -125,7 +125,10 @@ impl Twins {
                 .keyspace
                 .lock(shard)
                 .db(db)
-                .expire_step(now, 16, &mut |record| gone.push(record))
+                .expire_step(now, 16, &mut |expired| match expired {
+                    Expired::Key(record) => gone.push(record),
+                    Expired::Fields(_) | Expired::LastFields(_) => panic!("there are no hashes"),
+                })
                 .wrapped
             {}
             for record in gone {
