@@ -12,6 +12,7 @@ use boxcar_resp::{Protocol, Reply};
 use boxcar_store::{Kind, Place};
 use smallvec::SmallVec;
 use std::fmt;
+use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// How a wait ended.
@@ -57,10 +58,8 @@ impl Settled {
     }
 }
 
-/// See the module's text.
-pub struct Waiter {
-    /// Whose command it is.
-    pub client: Arc<Client>,
+/// What a client waits for, and what is done then.
+pub struct Wish {
     /// The command.
     pub command: Queued,
     /// The protocol of its connection.
@@ -81,8 +80,23 @@ pub struct Waiter {
     pub links: SmallVec<[u32; 1]>,
     /// Writes what is answered when the time is up.
     pub timed_out: fn(&mut Reply),
+}
+
+/// See the module's text.
+pub struct Waiter {
+    /// Whose command it is.
+    pub client: Arc<Client>,
+    wish: Wish,
     /// Never held for longer than it takes to move a pointer.
     state: Mutex<State>,
+}
+
+impl Deref for Waiter {
+    type Target = Wish;
+
+    fn deref(&self) -> &Wish {
+        &self.wish
+    }
 }
 
 impl fmt::Debug for Waiter {
@@ -91,40 +105,10 @@ impl fmt::Debug for Waiter {
     }
 }
 
-/// What a new [`Waiter`] is made of; the fields are those of the waiter.
-#[expect(missing_docs, reason = "described there")]
-pub struct Wish {
-    pub command: Queued,
-    pub protocol: Protocol,
-    pub db: usize,
-    pub ticket: u64,
-    pub deadline_us: Option<u64>,
-    pub kind: Kind,
-    pub even_missing: bool,
-    pub keys: SmallVec<[(u32, Place); 1]>,
-    pub links: SmallVec<[u32; 1]>,
-    pub timed_out: fn(&mut Reply),
-}
-
 impl Waiter {
     /// A waiter of `client`, whose session is still with the executing thread: [`Waiter::wait`] follows.
     pub fn new(client: &Arc<Client>, wish: Wish) -> Arc<Self> {
-        let Wish { command, protocol, db, ticket, deadline_us, kind, even_missing, keys, links, timed_out } =
-            wish;
-        Arc::new(Self {
-            client: Arc::clone(client),
-            command,
-            protocol,
-            db,
-            ticket,
-            deadline_us,
-            kind,
-            even_missing,
-            keys,
-            links,
-            timed_out,
-            state: Mutex::new(State::Executing(None)),
-        })
+        Arc::new(Self { client: Arc::clone(client), wish, state: Mutex::new(State::Executing(None)) })
     }
 
     /// The keys it waits for.

@@ -147,8 +147,10 @@ fn walk(cx: &mut Cx<'_, '_>, filter: Filter<'_>, cursor: u64, wanted: usize) -> 
     let mut walk = cx.session.walk.take().unwrap_or_else(|| Box::new(begin()));
     let deadline_us = monotonic_us() + TURN_US;
     let mut position = Position::from_cursor(walk.cursor, cx.keys.keyspace().shards());
+    let mut interrupted = None;
     while let Some(at) = position
         && walk.wanted > 0
+        && interrupted.is_none()
     {
         let Walk { found, count, wanted, .. } = &mut *walk;
         let stepped = step(cx, at, (*wanted).min(STEP), &mut |record| {
@@ -157,24 +159,26 @@ fn walk(cx: &mut Cx<'_, '_>, filter: Filter<'_>, cursor: u64, wanted: usize) -> 
                 *count += 1;
             }
         });
-        let interrupted = match stepped {
+        match stepped {
             Ok((visited, next)) => {
                 position = next;
-                walk.wanted = walk.wanted.saturating_sub(visited);
-                let over =
-                    next.is_some() && walk.wanted > 0 && !cx.in_transaction && monotonic_us() >= deadline_us;
-                over.then_some(Error::Again(Again::InTurn))
+                *wanted = wanted.saturating_sub(visited);
+                let goes_on = next.is_some() && *wanted > 0 && !cx.in_transaction;
+                if goes_on && monotonic_us() >= deadline_us {
+                    interrupted = Some(Error::Again(Again::InTurn));
+                }
             }
-            Err(held) => Some(held),
-        };
-        walk.cursor = position.map_or(0, Position::cursor);
-        if let Some(interrupted) = interrupted {
-            cx.session.walk = Some(walk);
-            return Err(interrupted);
+            Err(held) => interrupted = Some(held),
         }
     }
     walk.cursor = position.map_or(0, Position::cursor);
-    Ok(walk)
+    match interrupted {
+        None => Ok(walk),
+        Some(interrupted) => {
+            cx.session.walk = Some(walk);
+            Err(interrupted)
+        }
+    }
 }
 
 fn keys(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
