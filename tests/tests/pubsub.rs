@@ -8,7 +8,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -207,25 +207,30 @@ fn slow_subscribers_share_what_waits_for_them(configuration: Configuration) {
     }
 }
 
+/// The quick one may lag by less than the limit allows, however busy the machine is: the publisher waits for it.
 fn who_reads_too_slowly_is_closed_and_nobody_else_notices(configuration: Configuration) {
     const MESSAGES: usize = 1000;
+    const LAG: usize = 64;
     let flags = ["--client-output-buffer-limit", "pubsub 8mb 0 0"];
     let server = Options::boxcar(configuration).flags(flags).start();
     let mut slow = subscribe(&server, 3);
     let mut quick = subscribe(&server, 2);
     let mut publisher = server.client();
-    let text = "v".repeat(50_000);
+    let text = &"v".repeat(50_000);
+    let (published, to_read) = mpsc::sync_channel(LAG);
     thread::scope(|scope| {
-        scope.spawn(|| {
-            for number in 0..MESSAGES {
+        scope.spawn(move || {
+            for (number, ()) in to_read.iter().enumerate() {
                 assert_eq!(payload(&mut quick).len(), text.len(), "message {number}");
             }
         });
+        let published = published;
         for _ in 0..MESSAGES {
             let start = Instant::now();
-            let receivers = publisher.call(["PUBLISH", "c", &text]);
+            let receivers = publisher.call(["PUBLISH", "c", text]);
             assert!(receivers == Value::Integer(1) || receivers == Value::Integer(2));
             assert!(start.elapsed() < Duration::from_secs(2), "a publisher waited {:?}", start.elapsed());
+            published.send(()).expect("the quick one goes on");
         }
     });
     assert_eq!(publisher.call(["PUBSUB", "NUMSUB", "c"]).elements()[1], Value::Integer(1));
@@ -243,10 +248,11 @@ fn who_stays_above_the_soft_limit_is_closed(configuration: Configuration) {
     let mut slow = subscribe(&server, 2);
     let mut publisher = server.client();
     let text = "v".repeat(1 << 20);
-    for _ in 0..20 {
-        assert_eq!(publisher.call(["PUBLISH", "c", &text]), Value::Integer(1));
-    }
     let start = Instant::now();
+    for _ in 0..20 {
+        let receivers = publisher.call(["PUBLISH", "c", &text]);
+        assert!(receivers == Value::Integer(1) || start.elapsed() > Duration::from_secs(1));
+    }
     while publisher.call(["PUBSUB", "NUMSUB", "c"]).elements()[1] != Value::Integer(0) {
         assert!(start.elapsed() < Duration::from_secs(20), "the soft limit is not enforced");
         thread::sleep(Duration::from_millis(20));
