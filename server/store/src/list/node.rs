@@ -44,6 +44,12 @@ impl Fill {
         }
     }
 
+    /// Whether a node that is the only one may stand alone as a listpack.
+    pub(super) fn admits_whole(self, bytes: usize, elements: usize) -> bool {
+        let (bytes_max, elements_max) = self.limits();
+        bytes <= bytes_max && elements <= elements_max
+    }
+
     /// Whether a node is so small that it may stand alone as a listpack.
     pub(super) fn admits_shrunk(self, bytes: usize, elements: usize) -> bool {
         let (bytes_max, elements_max) = self.limits();
@@ -73,8 +79,17 @@ pub(crate) struct Node {
 
 impl Node {
     /// The elements of a listpack.
-    pub(super) fn of(listpack: Listpack) -> Self {
+    pub(crate) fn of(listpack: Listpack) -> Self {
         Self { count: listpack.len() as u32, data: Data::Packed(listpack) }
+    }
+
+    /// One element, however large.
+    pub(crate) fn plain(bytes: Box<[u8]>) -> Self {
+        Self { data: Data::Plain(bytes), count: 1 }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.count == 0
     }
 
     /// One element, which is large or not.

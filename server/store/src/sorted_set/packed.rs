@@ -75,6 +75,15 @@ pub(super) fn is_sound(listpack: &Listpack) -> bool {
     true
 }
 
+/// Members and scores of a listpack that may have something else: `None` for what is no pair.
+pub(super) fn checked_pairs(listpack: &Listpack) -> impl Iterator<Item = Option<(Value<'_>, f64)>> {
+    let mut elements = listpack.iter();
+    core::iter::from_fn(move || {
+        let member = elements.next()?;
+        Some(elements.next().and_then(parse_score).map(|score| (member, score)))
+    })
+}
+
 /// Where a member is, and its score.
 pub(super) fn find(listpack: &Listpack, member: &[u8]) -> Option<(Cursor, f64)> {
     let at = listpack.find(Value::encode(member), listpack.first()?, PAIR - 1)?;
