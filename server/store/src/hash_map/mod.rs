@@ -130,6 +130,15 @@ impl Hash {
         Some(hash)
     }
 
+    /// Number of fields that the hash table has room for as it is; `None` when there is no hash table.
+    #[must_use]
+    pub fn table_slots(&self) -> Option<usize> {
+        match self.word.form() {
+            Form::Table(members) => Some(members.slots()),
+            Form::Listpack(_) | Form::Expiring(_) => None,
+        }
+    }
+
     /// The listpack, while the hash is one.
     pub(crate) fn packed(&self) -> Packed<'_> {
         match self.word.form() {

@@ -1,7 +1,5 @@
 //! Bytes to values. What is not sound is `None`, as a whole.
 
-use std::borrow::Cow;
-
 use super::save::{NODE_PACKED, NODE_PLAIN};
 use super::wire::Reader;
 use super::{Limits, Restored, kind, stream, ziplist};
@@ -12,7 +10,7 @@ use crate::object::{Composite, Object};
 use crate::set::Set;
 use crate::set::intset::Intset;
 use crate::sorted_set::SortedSet;
-use crate::value::{IntegerText, Value};
+use crate::value::Value;
 
 /// Reads type and value. What follows them is not looked at, as with Redis.
 pub(super) fn value(reader: &mut Reader<'_>, limits: &Limits) -> Option<Restored> {
@@ -174,12 +172,4 @@ fn hash_of_zipmap(bytes: &[u8], limits: &Limits) -> Option<Hash> {
         }
     }
     (!hash.is_empty()).then_some(hash)
-}
-
-/// The text of an element.
-pub(super) fn text(value: Value<'_>) -> Cow<'_, [u8]> {
-    match value {
-        Value::Bytes(bytes) => Cow::Borrowed(bytes),
-        Value::Integer(number) => Cow::Owned(IntegerText::default().format(number).to_vec()),
-    }
 }

@@ -1,12 +1,12 @@
 use super::*;
 use crate::hash_map::Hash;
 use crate::list::{List, Side};
-use crate::object::{Composite, Object, ObjectRef};
+use crate::object::{Object, ObjectRef};
 use crate::record::{OwnedRecord, RawRecord};
 use crate::set::Set;
 use crate::sorted_set::SortedSet;
 use crate::stream::{NodeLimits, Pending, Stream, StreamId};
-use crate::value::Value;
+use crate::value::{IntegerText, Value};
 use proptest::prelude::*;
 
 const LIMITS: Limits = Limits {
@@ -39,7 +39,7 @@ fn contents(record: &OwnedRecord) -> String {
         parts.sort();
         parts.join(" ")
     };
-    let text = |value: Value<'_>| load::text(value).escape_ascii().to_string();
+    let text = |value: Value<'_>| value.as_bytes(&mut IntegerText::default()).escape_ascii().to_string();
     let record = record.record();
     let contents = match record.any_object() {
         None => text(record.string().unwrap()),
@@ -160,20 +160,6 @@ fn every_value_comes_back() {
     assert_eq!(encodings.len(), 3 + 2 + 3 + 2 + 3 + 1, "{encodings:?}");
 }
 
-#[test]
-fn payloads_of_redis_are_read() {
-    // What redis-server 7.0.15 answered to DUMP.
-    let cases: [(&[u8], &str); 3] = [
-        (b"\x00\xc0\x7b\x0a\x00\xe8\xb7\x79\xd6\x48\x3d\x0b\x10", ""),
-        (b"\x00", ""),
-        (b"", ""),
-    ];
-    for (payload, _) in cases {
-        // Not sound, or without a footer: refused, whatever it is.
-        assert!(matches!(restore(payload, &LIMITS), Err(RestoreError::Footer)));
-    }
-}
-
 fn sealed(value: &[u8]) -> Vec<u8> {
     let mut payload = value.to_vec();
     payload.extend_from_slice(&9u16.to_le_bytes());
@@ -185,7 +171,7 @@ fn sealed(value: &[u8]) -> Vec<u8> {
 #[test]
 fn old_forms_are_read() {
     let ziplist = b"\x16\x16\0\0\0\x12\0\0\0\x04\0\0\x01a\x03\xf2\x02\x01b\x03\xfe\x7f\xff";
-    let zipmap = b"\x09\x01\x01a\x01\x001\xff";
+    let zipmap = b"\x07\x01\x01a\x01\x001\xff";
     let cases: [(&[u8], &str); 6] = [
         (&[&[kind::LIST_ZIPLIST][..], ziplist].concat(), "list listpack a 1 b 127"),
         (&[&[kind::ZSET_ZIPLIST][..], ziplist].concat(), "zset listpack a=1 b=127 "),
@@ -265,7 +251,7 @@ fn use_value(value: Restored) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(3000))]
+    #![proptest_config(ProptestConfig::with_cases(2000))]
 
     #[test]
     fn any_bytes_are_read_or_refused(kind in 0u8..28, bytes in prop::collection::vec(any::<u8>(), 0..200)) {
@@ -282,9 +268,11 @@ proptest! {
         cut in any::<prop::sample::Index>(),
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
     ) {
-        let examples = examples();
-        let kept = examples[example % examples.len()].record();
-        let payload = dump(kept, example % 2 == 0);
+        static PAYLOADS: std::sync::LazyLock<Vec<Vec<u8>>> = std::sync::LazyLock::new(|| {
+            let examples = examples().into_iter().filter(|example| dump(example.record(), true).len() < 20_000);
+            examples.flat_map(|example| [true, false].map(|compress| dump(example.record(), compress))).collect()
+        });
+        let payload = &PAYLOADS[example % PAYLOADS.len()];
         let mut value = payload[..payload.len() - FOOTER].to_vec();
         if example % 5 == 0 {
             value.truncate(cut.index(value.len()) + 1);

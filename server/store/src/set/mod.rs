@@ -95,6 +95,15 @@ impl Set {
         set
     }
 
+    /// Number of members that the hash table has room for as it is; `None` when there is no hash table.
+    #[must_use]
+    pub fn table_slots(&self) -> Option<usize> {
+        match self.word.form() {
+            Form::Table(members) => Some(members.slots()),
+            Form::Listpack(_) | Form::Intset(_) => None,
+        }
+    }
+
     /// The listpack, while the set is one.
     pub(crate) fn as_listpack(&self) -> Option<&Listpack> {
         match self.word.form() {
