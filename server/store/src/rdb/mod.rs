@@ -111,7 +111,13 @@ pub fn dump(record: Record<'_>, compress: bool) -> Vec<u8> {
     let mut writer = Writer::new(compress);
     let kind = save::value(&mut writer, record);
     let version = if kind > kind::STREAM_LISTPACKS_3 { NEWEST_VERSION } else { WRITTEN_VERSION };
-    let mut payload = writer.into_bytes();
+    seal(writer.into_bytes(), version)
+}
+
+/// Makes a payload of the bytes of a type and a value: version and checksum follow.
+#[must_use]
+pub fn seal(value: Vec<u8>, version: u16) -> Vec<u8> {
+    let mut payload = value;
     payload.extend_from_slice(&version.to_le_bytes());
     let checksum = CRC.checksum(&payload);
     payload.extend_from_slice(&checksum.to_le_bytes());

@@ -161,11 +161,7 @@ fn every_value_comes_back() {
 }
 
 fn sealed(value: &[u8]) -> Vec<u8> {
-    let mut payload = value.to_vec();
-    payload.extend_from_slice(&9u16.to_le_bytes());
-    let checksum = CRC.checksum(&payload);
-    payload.extend_from_slice(&checksum.to_le_bytes());
-    payload
+    seal(value.to_vec(), 9)
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! DEBUG DIGEST and DIGEST-VALUE: signatures of what the keys hold, by Redis's own rules, so that two servers that hold the
-//! same have the same. What has an order is hashed in it; what has none is combined by exclusive or.
+//! same have the same. (Redis 7.0 takes scores with 17 digits, and has other ones of sorted sets.) What has an order is hashed in it; what has none is combined by exclusive or.
 
-use crate::commands::float::write_17_digits;
 use crate::commands::keys::is_due;
 use crate::commands::{Args, CommandResult, Cx};
+use boxcar_resp::{DoubleText, format_double};
 use boxcar_store::stream::StreamId;
 use boxcar_store::{IntegerText, Kind, ObjectRef, Record, Value};
 use sha1::{Digest as _, Sha1};
@@ -56,13 +56,11 @@ impl Digest {
                 set.iter().for_each(|member| self.combine(member.as_bytes(&mut IntegerText::default())));
             }
             Some(ObjectRef::SortedSet(set)) => {
-                let mut text = String::new();
+                let mut text = DoubleText::new();
                 for (member, score) in set.iter() {
-                    text.clear();
-                    write_17_digits(score, &mut text);
                     self.combine_parts(|parts| {
                         parts.follow_value(member);
-                        parts.follow(text.as_bytes());
+                        parts.follow(format_double(score, &mut text).as_bytes());
                     });
                 }
             }
