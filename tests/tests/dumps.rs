@@ -2,10 +2,10 @@
 #![forbid(unsafe_code)]
 
 use boxcar_tests::client::Client;
+use boxcar_tests::matrix::MATRIX;
 use boxcar_tests::programs;
 use boxcar_tests::server::{Options, Server};
 use boxcar_tests::value::Value;
-use boxcar_tests::matrix::MATRIX;
 use std::path::Path;
 
 /// What makes the values, one key a line or more. The same commands go to both servers.
@@ -202,7 +202,11 @@ fn exchange(program: &Path, flags: &[&str]) -> usize {
     }
     let digest = |client: &mut Client| client.call(["DEBUG", "DIGEST"]).to_text();
     assert_eq!(digest(&mut two.boxcar), digest(&mut two.peer));
-    println!("{:?} {flags:?}: {exchanged} exchanged, {same} of {} the same bytes", two.version, keys.elements().len());
+    println!(
+        "{:?} {flags:?}: {exchanged} exchanged, {same} of {} the same bytes",
+        two.version,
+        keys.elements().len()
+    );
     drop(two.servers);
     assert!(exchanged > 20, "{exchanged}");
     same
@@ -219,7 +223,10 @@ fn exchange_all(program: &Path) {
 #[test]
 fn values_go_to_a_real_server_and_back() {
     let Some(peer) = programs::oracle() else {
-        assert!(programs::stands_down("redis-tools"), "there is no server to exchange values with: BOXCAR_ORACLE");
+        assert!(
+            programs::stands_down("redis-tools"),
+            "there is no server to exchange values with: BOXCAR_ORACLE"
+        );
         return;
     };
     exchange_all(&peer);

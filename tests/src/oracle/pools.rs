@@ -377,7 +377,11 @@ pub const HINTS: &[Hint] = &[
     hint("x*", "consumer*", Pool::Of(CONSUMERS)),
     hint("sort*", "*pattern", Pool::Of(SORT_PATTERNS)),
     hint("restore", "serialized-value", Pool::Of(PAYLOADS)),
-    hint("restore", "ttl", Pool::Of(&[b"0", b"0", b"0", b"0", b"100000000", b"4102444800000", b"-1", b"abc"])),
+    hint(
+        "restore",
+        "ttl",
+        Pool::Of(&[b"0", b"0", b"0", b"0", b"100000000", b"4102444800000", b"-1", b"abc"]),
+    ),
     hint("restore", "seconds", Pool::Of(&[b"0", b"1000", b"-1", b"abc"])),
     hint("restore", "frequency", Pool::Of(&[b"0", b"5", b"255", b"256", b"-1", b"abc"])),
     hint("*", "*channel", Pool::Of(CHANNELS)),

@@ -4,7 +4,9 @@ use super::{KEY, ROW};
 use crate::commands::access::AccessClock;
 use crate::commands::events::EventClass;
 use crate::commands::row::{Argument, Command, Flags, KeyFlags, KeySpec};
-use crate::commands::{Args, Categories, CommandResult, Cx, Error, Keys, Server, hash, list, set, sorted_set};
+use crate::commands::{
+    Args, Categories, CommandResult, Cx, Error, Keys, Server, hash, list, set, sorted_set,
+};
 use crate::config::rows;
 use boxcar_store::rdb::{self, RestoreError, Restored};
 use boxcar_store::{Entry, Value};

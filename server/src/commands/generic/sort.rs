@@ -12,9 +12,7 @@ use crate::commands::float::parse_prefix;
 use crate::commands::row::{Argument, Begin, Command, Flags, KeyFlags, KeySpec};
 use crate::commands::sampling::check_size;
 use crate::commands::{Args, Categories, CommandResult, Cx, Error, Keys, list};
-use boxcar_store::{
-    Composite, Entry, Hash, IntegerText, List, ObjectRef, Side, SortedSet, Value, hash_tag,
-};
+use boxcar_store::{Composite, Entry, Hash, IntegerText, List, ObjectRef, Side, SortedSet, Value, hash_tag};
 use std::cmp::Ordering;
 use std::ops::Range;
 
@@ -201,7 +199,9 @@ fn sort(cx: &mut Cx<'_, '_>, args: Args<'_>, may_store: bool) -> CommandResult {
     let kind = kind_of(cx.keys, key)?;
     let order = match options.by.map(|at| args.at(at)) {
         // What is stored has to be in some order.
-        Some(by) if star(by).is_none() && kind == Some(Sortable::Set) && options.store.is_some() => Order::Alpha(None),
+        Some(by) if star(by).is_none() && kind == Some(Sortable::Set) && options.store.is_some() => {
+            Order::Alpha(None)
+        }
         Some(by) if star(by).is_none() => Order::None,
         by if options.alpha => Order::Alpha(by),
         by => Order::Numeric(by),

@@ -51,7 +51,10 @@ fn info_sections() {
     assert!(all.contains("\r\nlatency_percentiles_usec_set:p50="));
     assert_eq!(titles(&text(&server.run(&["INFO", "everything"]))).len(), 16);
     let two = text(&server.run(&["INFO", "keyspace", "CLUSTER", "nosuch"]));
-    assert_eq!(two, "# Cluster\r\ncluster_enabled:0\r\n\r\n# Keyspace\r\ndb0:keys=1,expires=0,avg_ttl=0,subexpiry=0\r\n");
+    assert_eq!(
+        two,
+        "# Cluster\r\ncluster_enabled:0\r\n\r\n# Keyspace\r\ndb0:keys=1,expires=0,avg_ttl=0,subexpiry=0\r\n"
+    );
     server.check("INFO nosuch", "$0|");
     assert!(all.lines().all(|line| line.is_empty() || line.starts_with("# ") || line.contains(':')));
 }

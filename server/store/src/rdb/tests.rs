@@ -60,17 +60,14 @@ fn contents(record: &OwnedRecord) -> String {
 }
 
 fn stream_contents(stream: &Stream) -> String {
-    let mut words = format!(
-        "{:?} {:?} {} ",
-        stream.last_id(),
-        stream.max_deleted_id(),
-        stream.entries_added(),
-    );
+    let mut words =
+        format!("{:?} {:?} {} ", stream.last_id(), stream.max_deleted_id(), stream.entries_added(),);
     for entry in stream.range(StreamId::MIN) {
         words += &format!("{:?}{:?}", entry.id, entry.fields().collect::<Vec<_>>());
     }
     for (name, group) in stream.groups() {
-        words += &format!("{name:?} {:?} {:?} {:?}", group.last_id, group.entries_read, group.pending().keys());
+        words +=
+            &format!("{name:?} {:?} {:?} {:?}", group.last_id, group.entries_read, group.pending().keys());
         for consumer in group.consumers() {
             let (seen, active) = (consumer.seen_ms, consumer.active_ms);
             words += &format!("{:?} {seen} {active:?} {:?}", consumer.name(), consumer.pending());
@@ -238,7 +235,8 @@ fn use_value(value: Restored) {
     let mut record = record(value);
     let words = contents(&record);
     assert!(!words.is_empty());
-    let again = self::record(restore(&dump(record.record(), true), &LIMITS).ok().expect("what was read is sound"));
+    let again =
+        self::record(restore(&dump(record.record(), true), &LIMITS).ok().expect("what was read is sound"));
     // (Elements that are integers in a record may have been strings in the payload, so only sizes are the same.)
     let len = |record: &OwnedRecord| record.record().any_object().map(|object| object.len());
     assert_eq!(len(&again), len(&record));

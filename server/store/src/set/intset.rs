@@ -48,7 +48,8 @@ impl Intset {
     pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let width = u32::from_le_bytes(*bytes.first_chunk()?) as usize;
         let len = u32::from_le_bytes(*bytes.get(4..)?.first_chunk()?) as usize;
-        let right = matches!(width, 2 | 4 | 8) && 0 < len && len < MOST && bytes.len() == HEADER + width * len;
+        let right =
+            matches!(width, 2 | 4 | 8) && 0 < len && len < MOST && bytes.len() == HEADER + width * len;
         let set = right.then(|| Self::copy_of(bytes))?;
         let ascending = (1..len).all(|index| set.get(index - 1) < set.get(index));
         ascending.then_some(set)

@@ -8,9 +8,9 @@
 //! Each an element. With the flag [`SAME_NAMES`] an entry has values only, otherwise names and values in turn. An entry
 //! with the flag [`DELETED`] is no more; such are read, and not written, since nothing is left of them here.
 
+use super::StreamId;
 use super::log::Log;
 use super::node::{Node, StoredEntry};
-use super::StreamId;
 use crate::listpack::codec::Encoded;
 use crate::listpack::{Iter, Listpack};
 use crate::value::{IntegerText, Value};
@@ -152,12 +152,14 @@ impl<'a> Elements<'a> {
         let ms = key.ms.wrapping_add(self.integer()?.cast_unsigned());
         let seq = key.seq.wrapping_add(self.integer()?.cast_unsigned());
         let (fields, elements) = if flags & SAME_NAMES != 0 {
-            let fields = names.iter().map(|name| Some((name.clone(), self.text()?))).collect::<Option<Vec<_>>>()?;
+            let fields =
+                names.iter().map(|name| Some((name.clone(), self.text()?))).collect::<Option<Vec<_>>>()?;
             let elements = fields.len() as i64 + ENTRY_ELEMENTS;
             (fields, elements)
         } else {
             let count = self.count()?;
-            let fields = (0..count).map(|_| Some((self.text()?, self.text()?))).collect::<Option<Vec<_>>>()?;
+            let fields =
+                (0..count).map(|_| Some((self.text()?, self.text()?))).collect::<Option<Vec<_>>>()?;
             let elements = 2 * fields.len() as i64 + ENTRY_ELEMENTS + 1;
             (fields, elements)
         };

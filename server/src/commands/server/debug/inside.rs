@@ -82,9 +82,14 @@ pub(super) fn htstats(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
 
 pub(super) fn htstats_key(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     let record = cx.keys.peek(args.at(2)).ok_or(Error::NoSuchKey)?;
-    let (slots, members) = table_of(record).ok_or(const {
-        Error::text("ERR The value stored at the specified key is not represented using an hash table")
-    })?;
+    let (slots, members) =
+        table_of(record).ok_or(
+            const {
+                Error::text(
+                    "ERR The value stored at the specified key is not represented using an hash table",
+                )
+            },
+        )?;
     let mut text = String::new();
     write_table(slots, members, &mut text);
     cx.reply.verbatim("txt", text.as_bytes());

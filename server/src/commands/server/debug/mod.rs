@@ -14,8 +14,8 @@ use crate::commands::help::{subcommand_syntax, write_help};
 use crate::commands::row::{Command, Flags, Locks};
 use crate::commands::{Args, CommandResult, Cx, Error, args::parse_integer};
 use crate::config::choices::Guard;
-use crate::config::rows;
 use crate::config::glob::{self, Case};
+use crate::config::rows;
 use boxcar_store::Value;
 use std::time::Duration;
 

@@ -36,9 +36,9 @@ pub(super) fn nothing(cx: &mut Cx<'_, '_>, _: Args<'_>) -> CommandResult {
 
 pub(super) fn packed_threshold(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     let bytes = str::from_utf8(args.at(2)).ok().and_then(parse_memory);
-    let bytes = bytes.and_then(|bytes| u32::try_from(bytes).ok()).ok_or(const {
-        Error::text("ERR argument must be a memory value bigger than 1 and smaller than 4gb")
-    })?;
+    let bytes = bytes.and_then(|bytes| u32::try_from(bytes).ok()).ok_or(
+        const { Error::text("ERR argument must be a memory value bigger than 1 and smaller than 4gb") },
+    )?;
     cx.server.plain_threshold.store(bytes, Relaxed);
     cx.reply.ok();
     Ok(())
