@@ -58,6 +58,13 @@ fn commands(hash_expiries: bool) -> Vec<Vec<String>> {
             .map(words),
         );
     }
+    commands.extend(large_values(hash_expiries));
+    commands
+}
+
+/// Those that are no longer kept in a compact form.
+fn large_values(hash_expiries: bool) -> Vec<Vec<String>> {
+    let mut commands = Vec::new();
     let add = |command: &[&str]| command.iter().map(|word| (*word).to_owned()).collect::<Vec<String>>();
     commands.push(add(&["SET", "string:long", &"the same again and again ".repeat(100)]));
     let mixed: String = (0..3000u32).map(|i| char::from(33 + (i * i % 89) as u8)).collect();

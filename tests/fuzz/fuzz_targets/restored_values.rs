@@ -6,6 +6,7 @@ use boxcar_store::{Entry, Fill, HashLimits, Keyspace, KeyspaceOptions, SetLimits
 use libfuzzer_sys::fuzz_target;
 
 const LIMITS: Limits = Limits {
+    unpacked: 1 << 20,
     list: Fill::new(-2),
     set: SetLimits { intset_entries: 512, listpack_entries: 128, listpack_value: 64 },
     sorted_set: SortedSetLimits { entries: 128, value: 64 },

@@ -170,6 +170,7 @@ fn put(keys: &mut Keys<'_>, key: &[u8], restored: Restored, expire_at: Option<i6
 /// The forms that restored values get.
 fn limits(server: &Server) -> rdb::Limits {
     rdb::Limits {
+        unpacked: usize::try_from(server.config.bytes(rows::PROTO_MAX_BULK_LEN)).unwrap_or(usize::MAX),
         list: list::fill(server),
         set: set::limits(server),
         sorted_set: sorted_set::limits(server),

@@ -74,9 +74,11 @@ mod kind {
     pub const HASH_LISTPACK_EX: u8 = 25;
 }
 
-/// Which forms values get that are read.
+/// How large values that are read may be, and which forms they get.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
+    /// Most bytes of a string that is compressed: a few bytes may stand for many.
+    pub unpacked: usize,
     /// Of lists.
     pub list: Fill,
     /// Of sets.
@@ -144,6 +146,6 @@ pub fn restore(payload: &[u8], limits: &Limits) -> Result<Restored, RestoreError
     if version > NEWEST_VERSION || footer[2..] != checksum.to_le_bytes() {
         return Err(RestoreError::Footer);
     }
-    let mut reader = Reader::new(value);
+    let mut reader = Reader::new(value, limits.unpacked);
     load::value(&mut reader, limits).ok_or(RestoreError::Data)
 }

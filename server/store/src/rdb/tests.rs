@@ -10,6 +10,7 @@ use crate::value::{IntegerText, Value};
 use proptest::prelude::*;
 
 const LIMITS: Limits = Limits {
+    unpacked: 1 << 20,
     list: Fill::new(-2),
     set: SetLimits { intset_entries: 8, listpack_entries: 8, listpack_value: 16 },
     sorted_set: SortedSetLimits { entries: 8, value: 16 },

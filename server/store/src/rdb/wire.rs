@@ -135,6 +135,8 @@ impl Writer {
 /// Bytes on their way to values: each function takes what it returns from the front, `None` when it is not there.
 pub(super) struct Reader<'a> {
     rest: &'a [u8],
+    /// Most bytes of a string that is compressed.
+    unpacked_max: usize,
 }
 
 /// What stands where a length is read: a length, or what a string is made of.
@@ -144,8 +146,8 @@ enum Length {
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
-        Self { rest: bytes }
+    pub(super) fn new(bytes: &'a [u8], unpacked_max: usize) -> Self {
+        Self { rest: bytes, unpacked_max }
     }
 
     pub(super) fn take(&mut self, len: usize) -> Option<&'a [u8]> {
@@ -219,7 +221,7 @@ impl<'a> Reader<'a> {
             Length::Encoded(ENCODED_32) => i32::from_le_bytes(self.array()?).into(),
             Length::Encoded(ENCODED_LZF) => {
                 let packed = self.count()?;
-                let len = self.count()?;
+                let len = self.count().filter(|&len| len <= self.unpacked_max)?;
                 return lzf::decompress(self.take(packed)?, len).map(Cow::Owned);
             }
             Length::Encoded(_) => return None,
