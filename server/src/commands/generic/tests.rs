@@ -580,7 +580,7 @@ fn restoring_what_was_dumped() {
     let reply = server.run(&["DUMP", "key"]);
     let payload = &reply[reply.iter().position(|&byte| byte == b'\n').unwrap() + 1..reply.len() - 2];
     let restore = |server: &mut Fixture, words: &[&str]| {
-        let mut call: Vec<&[u8]> = vec![b"RESTORE", words[0].as_bytes(), words[1].as_bytes(), payload];
+        let mut call: Vec<&[u8]> = vec![&b"RESTORE"[..], words[0].as_bytes(), words[1].as_bytes(), payload];
         call.extend(words[2..].iter().map(|word| word.as_bytes()));
         legible(&server.run(&call))
     };
