@@ -1,5 +1,6 @@
 //! DEBUG DIGEST and DIGEST-VALUE: signatures of what the keys hold, by Redis's own rules, so that two servers that hold the
-//! same have the same. (Redis 7.0 takes scores with 17 digits, and has other ones of sorted sets.) What has an order is hashed in it; what has none is combined by exclusive or.
+//! same have the same. (Redis 7.0 takes scores with 17 digits, and has other ones of sorted sets.) What has an order is
+//! hashed in it; what has none is combined by exclusive or.
 
 use crate::commands::keys::is_due;
 use crate::commands::{Args, CommandResult, Cx};
