@@ -347,8 +347,21 @@ mod tests {
     #[test]
     fn a_mix_and_its_surroundings_become_options() {
         let options = options(&[
-            "--mix", "hset/4:1,mget:3", "--members", "100", "--expire", "5-9", "-v", "64:99,1mb:1",
-            "--requests-per-connection", "7", "--rate", "10", "--auto-batch", "--distribution", "hot",
+            "--mix",
+            "hset/4:1,mget:3",
+            "--members",
+            "100",
+            "--expire",
+            "5-9",
+            "-v",
+            "64:99,1mb:1",
+            "--requests-per-connection",
+            "7",
+            "--rate",
+            "10",
+            "--auto-batch",
+            "--distribution",
+            "hot",
         ]);
         assert_eq!(options.mix.to_string(), "hset/4:1,mget/10:3");
         assert_eq!((options.members, options.expire, options.churn), (100, Some((5, 9)), Some(7)));

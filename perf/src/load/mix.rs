@@ -128,7 +128,8 @@ impl fmt::Display for Mix {
 
 /// The table of rows as text, for `--help`.
 pub fn table() -> String {
-    let mut text = String::from("Commands of a mix, as NAME:WEIGHT or NAME/N:WEIGHT where N elements are named:\n");
+    let mut text =
+        String::from("Commands of a mix, as NAME:WEIGHT or NAME/N:WEIGHT where N elements are named:\n");
     for row in rows() {
         let name = row.elements.map_or(row.name.to_owned(), |count| format!("{}/{count}", row.name));
         text.push_str(&format!("  {name:<18}{}\n", row.sends));
@@ -148,7 +149,8 @@ mod tests {
         let mix: Mix = "hset/4:1,hget:3,mget,zadd:0".parse().unwrap();
         assert_eq!(mix.to_string(), "hset/4:1,hget:3,mget/10:1");
         assert_eq!(mix.plain(), None);
-        for wrong in ["", "get:0", "got:1", "get:-1", "get/2:1", "mget/0:1", "mget/10001:1", "get:80;set:20"] {
+        for wrong in ["", "get:0", "got:1", "get:-1", "get/2:1", "mget/0:1", "mget/10001:1", "get:80;set:20"]
+        {
             assert!(wrong.parse::<Mix>().is_err(), "{wrong}");
         }
     }

@@ -87,9 +87,11 @@ mod tests {
         }
         let points = curve(&latencies);
         assert!(points.len() > 50, "{}", points.len());
-        assert!(points.windows(2).all(|pair| {
-            pair[0].percentile <= pair[1].percentile && pair[0].us <= pair[1].us
-        }));
+        assert!(
+            points
+                .windows(2)
+                .all(|pair| { pair[0].percentile <= pair[1].percentile && pair[0].us <= pair[1].us })
+        );
         let last = points.last().unwrap();
         assert!(last.percentile == 100.0 && (last.us / 10_000.0 - 1.0).abs() < 0.001, "{last:?}");
         let half = points.iter().find(|point| point.percentile >= 50.0).unwrap();

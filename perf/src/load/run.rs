@@ -270,11 +270,7 @@ fn work(
 }
 
 /// A worker with all its connections open.
-fn connected<'a>(
-    index: usize,
-    shared: &'a Shared<'a>,
-    world: &Arc<World>,
-) -> Result<Worker<'a>, LoadError> {
+fn connected<'a>(index: usize, shared: &'a Shared<'a>, world: &Arc<World>) -> Result<Worker<'a>, LoadError> {
     let options = shared.options;
     let look = match options.plain() {
         Some(_) => Look::Plain,
@@ -293,9 +289,12 @@ fn connected<'a>(
 
 fn source(options: &LoadOptions, world: &Arc<World>) -> Source {
     match options.plain() {
-        Some(shares) => {
-            Source::Plain(Requests::new(shares, &options.key_prefix, options.values.clone(), options.pipeline))
-        }
+        Some(shares) => Source::Plain(Requests::new(
+            shares,
+            &options.key_prefix,
+            options.values.clone(),
+            options.pipeline,
+        )),
         None => {
             let owners = (options.keys, options.connections as u64);
             Source::Rows(RowRequests::new(options.mix.shares(), Arc::clone(world), Some(owners)))

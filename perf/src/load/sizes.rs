@@ -174,9 +174,18 @@ mod tests {
         assert_eq!("64:99,1mb:1".parse(), Ok(Sizes::Weighted(vec![(64, 99), (1 << 20, 1)])));
         let expected = Sizes::LogNormal { median: 300, sigma: 1.5, max: 1 << 20 };
         assert_eq!("lognormal:300:1.5".parse(), Ok(expected));
-        for wrong in
-            ["", "x", "9-3", "64:0", "64:1,32", "lognormal:3", "lognormal:0:1", "lognormal:9:0", "9mbb", "513mb"]
-        {
+        for wrong in [
+            "",
+            "x",
+            "9-3",
+            "64:0",
+            "64:1,32",
+            "lognormal:3",
+            "lognormal:0:1",
+            "lognormal:9:0",
+            "9mbb",
+            "513mb",
+        ] {
             assert!(wrong.parse::<Sizes>().is_err(), "{wrong}");
         }
     }

@@ -276,14 +276,17 @@ mod tests {
         let (mut a, mut b) = (Tally::new(), Tally::new());
         a.latency.record_n(1_000, 99).unwrap();
         b.latency.record_n(9_000_000, 1).unwrap();
-        b.note(Arrived {
-            replies: 3,
-            values: 1,
-            nulls: 1,
-            errors: 1,
-            error: Some("ERR x".into()),
-            ..Arrived::default()
-        }, &[]);
+        b.note(
+            Arrived {
+                replies: 3,
+                values: 1,
+                nulls: 1,
+                errors: 1,
+                error: Some("ERR x".into()),
+                ..Arrived::default()
+            },
+            &[],
+        );
         b.completed = 5;
         a.add(b);
         assert_eq!((a.latency.len(), a.completed, a.values, a.nulls, a.errors), (100, 5, 1, 1, 1));

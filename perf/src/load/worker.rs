@@ -183,7 +183,9 @@ impl<'a> Worker<'a> {
     fn renew(&mut self, token: usize) -> Result<(), LoadError> {
         let options = self.shared.options;
         let socket = reconnect(&options.endpoint)?;
-        self.epoll.add(&socket, EpollEvent::new(EpollFlags::EPOLLIN, token as u64)).map_err(io::Error::from)?;
+        self.epoll
+            .add(&socket, EpollEvent::new(EpollFlags::EPOLLIN, token as u64))
+            .map_err(io::Error::from)?;
         let greet = options.protocol == Protocol::Resp3;
         // The old socket is closed by this, which takes it out of epoll's sight, too.
         self.connections[token].renew(socket, options.requests_per_connection(), greet);

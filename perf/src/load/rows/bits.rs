@@ -70,7 +70,9 @@ fn check_bit(world: &World, asked: &Asked, value: &Value) -> Checked {
 fn check_bitpos(world: &World, asked: &Asked, value: &Value) -> Checked {
     match value.as_integer() {
         Some(-1) => Ok(Found::Nothing),
-        Some(offset @ 0..) if (offset as u64) < world.members && bit(world, asked.key(), offset as u64) == 1 => {
+        Some(offset @ 0..)
+            if (offset as u64) < world.members && bit(world, asked.key(), offset as u64) == 1 =>
+        {
             Ok(Found::Something)
         }
         _ => Err(format!("no offset of a set bit: {}", super::checks::unexpected(value))),

@@ -17,8 +17,14 @@ const EARTH: f64 = 6_372_797.560_856;
 const TOLERANCE: f64 = 1e-4;
 
 pub(super) const ROWS: &[Row] = &[
-    row("geoadd", "GEOADD key longitude latitude member ... (n members)", POSITIONS, geoadd, some_of_the_named)
-        .of(1),
+    row(
+        "geoadd",
+        "GEOADD key longitude latitude member ... (n members)",
+        POSITIONS,
+        geoadd,
+        some_of_the_named,
+    )
+    .of(1),
     row("geopos", "GEOPOS key member ... (n members)", POSITIONS, geopos, check_geopos).of(1),
     row("geodist", "GEODIST key member member", POSITIONS, geodist, check_geodist),
     row(

@@ -7,10 +7,22 @@ use boxcar_resp::client::Value;
 const LISTS: Family = Family::Lists;
 
 pub(super) const ROWS: &[Row] = &[
-    row("lpush", "LPUSH key value ... (n; lists grow: mix with lpop, rpop or ltrim)", LISTS, lpush, check_push)
-        .of(1),
-    row("rpush", "RPUSH key value ... (n; lists grow: mix with lpop, rpop or ltrim)", LISTS, rpush, check_push)
-        .of(1),
+    row(
+        "lpush",
+        "LPUSH key value ... (n; lists grow: mix with lpop, rpop or ltrim)",
+        LISTS,
+        lpush,
+        check_push,
+    )
+    .of(1),
+    row(
+        "rpush",
+        "RPUSH key value ... (n; lists grow: mix with lpop, rpop or ltrim)",
+        LISTS,
+        rpush,
+        check_push,
+    )
+    .of(1),
     row("lpop", "LPOP key", LISTS, lpop, check_element),
     row("rpop", "RPOP key", LISTS, rpop, check_element),
     row("lrange", "LRANGE key start stop (n elements from anywhere)", LISTS, lrange, check_range).of(10),

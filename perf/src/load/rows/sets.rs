@@ -1,6 +1,8 @@
 //! Sets.
 
-use super::checks::{at_most, flag, found, integer, member, one_for_each, some_of_the_members, some_of_the_named};
+use super::checks::{
+    at_most, flag, found, integer, member, one_for_each, some_of_the_members, some_of_the_named,
+};
 use super::{Asked, Checked, Command, Family, Found, Row, World, row};
 use boxcar_resp::client::Value;
 
