@@ -42,7 +42,7 @@ fn every_row(server: &Server) {
             assert_eq!((report.requests, report.rows.len()), (200, 1), "{}: {report}", row.name);
             let row_report = &report.rows[0];
             let brought = row_report.requests - row_report.nothing;
-            // Popped lists run empty; nothing else may find nothing all the time.
+            // Popping may empty a list, but no row may find nothing all the time.
             assert!(brought > 0, "{} never brought anything: {report}", row.name);
         }
     }
