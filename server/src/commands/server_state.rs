@@ -21,7 +21,7 @@ use crate::observability::slowlog::SlowLog;
 use crate::observability::stats::Stats;
 use boxcar_store::KeyspaceOptions;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU16, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 
 /// A section of INFO: a row in the room that knows the figures, collected by `boot`.
@@ -100,6 +100,11 @@ pub struct Server {
     pub budget: Budget,
     /// Whether expired keys are looked for actively (DEBUG SET-ACTIVE-EXPIRE).
     pub active_expire: AtomicBool,
+    /// Whether housekeeping stands still (DEBUG PAUSE-CRON).
+    pub housekeeping_paused: AtomicBool,
+    /// Bytes from which on an element of a list has a node of its own; 0 when `list-max-listpack-size` decides (DEBUG
+    /// QUICKLIST-PACKED-THRESHOLD).
+    pub plain_threshold: AtomicU32,
     /// Unix seconds of the last change to nothing: what LASTSAVE answers before anything was saved.
     pub last_save: AtomicI64,
     /// Bytes allocated when the server was ready, before any data.
@@ -169,6 +174,8 @@ impl Server {
             info: info.into(),
             budget,
             active_expire: AtomicBool::new(true),
+            housekeeping_paused: AtomicBool::new(false),
+            plain_threshold: AtomicU32::new(0),
             last_save,
             memory_at_start,
             memory_peak: AtomicU64::new(memory_at_start),
@@ -204,6 +211,24 @@ impl Server {
         self.budget.pay(free.map(|mut guard| budget::growth(&mut guard)).sum());
     }
 
+    /// Has values that commands replace or remove, without being asked to, freed as `lazyfree-lazy-server-del` says.
+    /// Called once.
+    pub fn free_what_is_replaced(self: &Arc<Self>) {
+        let shared = Arc::downgrade(self);
+        self.keyspace.on_replaced(move |record| {
+            if let Some(server) = shared.upgrade() {
+                let lazily = server.config.bool(rows::LAZYFREE_LAZY_SERVER_DEL);
+                server.reclaimer.free_record(record, lazily);
+            }
+        });
+    }
+
+    /// Has the tables of empty databases give their memory back, in every shard that is not held.
+    pub fn release_empty_tables(&self) {
+        let shards = 0..self.keyspace.shards() as u32;
+        shards.filter_map(|shard| self.keyspace.try_lock(shard)).for_each(|mut guard| guard.release_empty());
+    }
+
     /// The classes of `notify-keyspace-events`, [`EventClass::TO_KEY`] and [`EventClass::TO_EVENT`] among them.
     #[inline]
     pub fn notified(&self) -> EventClass {
@@ -234,8 +259,10 @@ impl Server {
             if self.tracking.keys() <= max {
                 return;
             }
-            if let Some(mut shard) = self.keyspace.try_lock(shard) {
-                shard.ext().tracked.evict(max, Cause::NOBODY);
+            if let Some(mut shard) = self.keyspace.try_lock(shard)
+                && let Some(concerned) = shard.ext().concerned()
+            {
+                concerned.tracked.evict(max, Cause::NOBODY);
             }
         }
     }

@@ -56,6 +56,10 @@ impl Housekeeper {
             let hz = self.server.config.int(rows::HZ).clamp(1, 500).unsigned_abs();
             let end = monotonic_us() + 1_000_000 / hz;
             self.server.stats.sample(monotonic_us());
+            if self.server.housekeeping_paused.load(Relaxed) {
+                thread::sleep(Duration::from_micros(end.saturating_sub(monotonic_us())));
+                continue;
+            }
             if turn.is_multiple_of(hz) {
                 self.sweep();
                 self.choose_dispatch();
@@ -134,12 +138,13 @@ impl Housekeeper {
         }
     }
 
-    /// Forgets abandoned watches, and waits that are over.
+    /// Forgets abandoned watches, and waits that are over, and gives the memory of used-up tables back.
     fn sweep(&self) {
         blocking::sweep(&self.server.keyspace, &self.server.blocking.figures);
         for shard in 0..self.server.keyspace.shards() as u32 {
             if let Some(mut guard) = self.server.keyspace.try_lock(shard) {
                 guard.ext().sweep();
+                guard.release_empty();
             }
         }
     }

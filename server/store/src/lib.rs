@@ -10,8 +10,9 @@
 //! - [`listpack`]: Redis's format for small collections; `members`: the hash table of large ones; `forms`: how a
 //!   collection has one of several forms behind one word.
 //! - `bitmap`, [`hyperloglog`]: strings as bits and as sketches, pure functions over bytes.
+//! - [`rdb`]: values as bytes, in the format of Redis's dumps.
 //! - `table`: extendible hashing over segments that grow, split, shrink and merge alone.
-//! - `defrag`: moving records together (feature `jemalloc`).
+//! - `defrag`: moving together what is stored (feature `jemalloc`).
 //! - `sample`: looking for records to evict.
 //! - `root`: one database's table in one shard, and the figures about it.
 //! - `lock`: a word to spin on, and a list to park on ([`Wake`]).
@@ -33,8 +34,11 @@ mod keyspace;
 mod list;
 pub mod listpack;
 mod lock;
+mod member;
 mod members;
 mod object;
+
+pub mod rdb;
 mod record;
 mod root;
 mod sample;
@@ -49,7 +53,7 @@ pub use blob::Blob;
 pub use crossbeam_epoch::Guard;
 pub use db::{Db, DetachedDb, ExpireStep, Expired, SCAN_CURSOR_BITS};
 #[cfg(feature = "jemalloc")]
-pub use defrag::Defragmented;
+pub use defrag::{Defragmented, DefragmentedValue};
 pub use entry::{Entry, ObjectMut, OccupiedEntry, VacantEntry};
 pub use hash::hash_tag;
 pub use hash_map::{Field, Hash, HashIter, HashLimits};

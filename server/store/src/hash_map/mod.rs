@@ -3,7 +3,7 @@
 //! - A **listpack** of fields and values, in the order in which they came, while it is small.
 //! - A listpack of fields, values and expiries (zero for none), those with an expiry first and in its order, once a
 //!   field has had one (`listpackex`).
-//! - A hash table of records ([`Members`]) when there are many fields, or long ones.
+//! - A hash table ([`Members`]) when there are many fields, or long ones.
 //!
 //! A hash never returns to an earlier form. A field whose expiry has passed is still there, until somebody removes
 //! it: callers look at [`Field::expire_at`].
@@ -18,9 +18,9 @@ use core::mem::ManuallyDrop;
 
 use crate::forms::{Boxed, forms};
 use crate::listpack::Listpack;
+use crate::member::Member;
 use crate::members::{self, Members};
 use crate::object::Composite;
-use crate::record::Record;
 use crate::value::{Encoding, Kind, Value};
 
 forms!(Word, Form, FormMut {
@@ -64,18 +64,92 @@ impl Field<'_> {
     }
 }
 
-impl<'a> From<Record<'a>> for Field<'a> {
+impl<'a> From<Member<'a>> for Field<'a> {
     #[inline]
-    fn from(record: Record<'a>) -> Self {
-        Field {
-            name: Value::Bytes(record.key()),
-            value: record.string().expect("a field's record holds a string"),
-            expire_at: record.expire_at(),
-        }
+    fn from(member: Member<'a>) -> Self {
+        Field { name: Value::Bytes(member.name()), value: member.value(), expire_at: member.expire_at() }
     }
 }
 
+/// The latest moment at which a field may expire, as Redis has it (`EB_EXPIRE_TIME_MAX`).
+pub(crate) const LATEST_EXPIRY: i64 = 0xffff_ffff_fffe;
+
+/// The listpack of a hash, if it is one.
+pub(crate) enum Packed<'a> {
+    /// Fields and values.
+    Pairs(&'a Listpack),
+    /// Fields, values and expiries.
+    Triples(&'a Listpack),
+    /// It is none.
+    Not,
+}
+
 impl Hash {
+    /// A hash without fields, in the form for `count` of them.
+    pub(crate) fn for_fields(count: usize, limits: HashLimits) -> Self {
+        let mut hash = Self::new();
+        if count > limits.entries {
+            hash.become_table();
+        }
+        hash
+    }
+
+    /// The hash whose listpack of fields and values this is; `None` when the fields are not distinct, or there are none.
+    pub(crate) fn from_listpack(pack: Listpack, limits: HashLimits) -> Option<Self> {
+        if pack.is_empty() || pack.len() % 2 != 0 || !pack.has_distinct(2) {
+            return None;
+        }
+        let mut hash = Self { word: pack.into() };
+        if hash.len() > limits.entries {
+            hash.become_table();
+        }
+        Some(hash)
+    }
+
+    /// The same of fields, values and expiries, which have to be in their order.
+    pub(crate) fn from_expiring_listpack(pack: Listpack, limits: HashLimits) -> Option<Self> {
+        if pack.is_empty() || pack.len() % 3 != 0 || !pack.has_distinct(3) {
+            return None;
+        }
+        let in_time = |value| matches!(value, Value::Integer(0..=LATEST_EXPIRY));
+        if !pack.iter().skip(2).step_by(3).all(in_time) {
+            return None;
+        }
+        let mut hash = Self { word: Boxed::new(pack).into() };
+        let moments = hash.iter().map(|field| field.expire_at.unwrap_or(i64::MAX));
+        if !moments.is_sorted() {
+            return None;
+        }
+        if hash.len() > limits.entries {
+            hash.become_table();
+        }
+        Some(hash)
+    }
+
+    /// Number of fields that the hash table has room for as it is; `None` when there is no hash table.
+    #[must_use]
+    pub fn table_slots(&self) -> Option<usize> {
+        match self.word.form() {
+            Form::Table(members) => Some(members.slots()),
+            Form::Listpack(_) | Form::Expiring(_) => None,
+        }
+    }
+
+    /// The listpack, while the hash is one.
+    pub(crate) fn packed(&self) -> Packed<'_> {
+        match self.word.form() {
+            Form::Listpack(pack) => Packed::Pairs(pack),
+            Form::Expiring(pack) => Packed::Triples(pack),
+            Form::Table(_) => Packed::Not,
+        }
+    }
+
+    /// When the first field expires. Unlike [`Composite::next_expiry`] exact, and of a table linear in its fields.
+    pub(crate) fn earliest_expiry(&self) -> Option<i64> {
+        self.next_expiry()?;
+        self.iter().filter_map(|field| field.expire_at).min()
+    }
+
     /// A hash without fields.
     #[must_use]
     pub fn new() -> Self {
@@ -137,6 +211,32 @@ impl Hash {
 impl Default for Hash {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+#[cfg(feature = "jemalloc")]
+impl Hash {
+    /// One step of moving the value's allocations: see [`Object`](crate::Object).
+    pub(crate) fn defragment(
+        &mut self,
+        position: u128,
+        budget: &mut usize,
+        mover: &mut crate::defrag::Mover,
+    ) -> Option<u128> {
+        match self.word.form_mut() {
+            FormMut::Listpack(pack) => pack.defragment(mover),
+            FormMut::Expiring(pack) => {
+                pack.defragment(mover);
+                Listpack::defragment(pack, mover);
+            }
+            FormMut::Table(members) => {
+                if position == 0 {
+                    members.defragment(mover);
+                }
+                return members.defragment_records(position as u64, budget, mover).map(u128::from);
+            }
+        }
+        None
     }
 }
 

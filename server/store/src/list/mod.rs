@@ -14,6 +14,7 @@ mod tests;
 mod walk;
 
 pub use node::Fill;
+pub(crate) use node::Node;
 pub use walk::Elements;
 
 use core::mem::ManuallyDrop;
@@ -57,6 +58,20 @@ impl List {
         let mut list = Self { word: listpack.into() };
         list.grow(0, 0, fill);
         list
+    }
+
+    /// A list of these nodes; `None` when there are no elements. As with Redis, a single one stands alone where `fill` admits
+    /// it.
+    pub(crate) fn from_nodes(nodes: Vec<Node>, fill: Fill) -> Option<Self> {
+        let mut quicklist = Quicklist::from_nodes(nodes);
+        if quicklist.len() == 0 {
+            return None;
+        }
+        let word = match quicklist.take_whole(fill) {
+            Some(listpack) => listpack.into(),
+            None => Boxed::new(quicklist).into(),
+        };
+        Some(Self { word })
     }
 
     /// Makes a quicklist of a listpack that would outgrow `fill` with `more` elements of so many `bytes`. To be called
@@ -202,6 +217,30 @@ pub enum NodeRef<'a> {
     Packed(&'a Listpack),
     /// One large element.
     Plain(&'a [u8]),
+}
+
+#[cfg(feature = "jemalloc")]
+impl List {
+    /// One step of moving the value's allocations: see [`Object`](crate::Object).
+    pub(crate) fn defragment(
+        &mut self,
+        position: u128,
+        budget: &mut usize,
+        mover: &mut crate::defrag::Mover,
+    ) -> Option<u128> {
+        match self.word.form_mut() {
+            FormMut::Packed(listpack) => {
+                listpack.defragment(mover);
+                None
+            }
+            FormMut::Quick(quicklist) => {
+                if position == 0 {
+                    quicklist.defragment(mover);
+                }
+                quicklist.defragment_nodes(position as usize, budget, mover).map(|node| node as u128)
+            }
+        }
+    }
 }
 
 impl Composite for List {

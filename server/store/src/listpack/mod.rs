@@ -77,6 +77,14 @@ impl Listpack {
         Self { start }
     }
 
+    /// Moves the allocation if it lies badly.
+    #[cfg(feature = "jemalloc")]
+    pub(crate) fn defragment(&mut self, mover: &mut crate::defrag::Mover) {
+        let layout = Self::layout(self.byte_len());
+        // SAFETY: the allocation is of this layout, and exclusively borrowed.
+        unsafe { mover.allocation(&mut self.start, layout) };
+    }
+
     /// The bytes of the format, as they stand in Redis's dumps.
     #[must_use]
     #[inline]
@@ -241,6 +249,16 @@ impl Listpack {
             }
         }
         None
+    }
+
+    /// Whether the first element and every `step`th behind it are distinct.
+    pub(crate) fn has_distinct(&self, step: usize) -> bool {
+        let mut seen = std::collections::HashSet::new();
+        self.iter().step_by(step).all(|element| {
+            // Texts: an integer may also be there as a string.
+            let mut text = IntegerText::default();
+            seen.insert(element.as_bytes(&mut text).to_vec())
+        })
     }
 
     /// The element that begins at `offset`, unless it is the end.

@@ -83,6 +83,48 @@ impl SortedSet {
         packed::is_sound(&listpack).then(|| Self::packed(listpack))
     }
 
+    /// The set with the members and scores of this listpack, whatever their order; `None` when they are not that, or not
+    /// distinct, or there are none.
+    pub(crate) fn from_elements(listpack: Listpack, limits: SortedSetLimits) -> Option<Self> {
+        if listpack.is_empty() {
+            return None;
+        }
+        if packed::is_sound(&listpack) {
+            let mut set = Self::packed(listpack);
+            if set.len() > limits.entries {
+                set.unpack();
+            }
+            return Some(set);
+        }
+        let mut set = Self::for_members(listpack.len() / 2, 0, limits);
+        for pair in packed::checked_pairs(&listpack) {
+            let (member, score) = pair?;
+            let mut text = crate::value::IntegerText::default();
+            if !set.add(member.as_bytes(&mut text), score, limits) {
+                return None;
+            }
+        }
+        Some(set)
+    }
+
+    /// Adds a member; false when it is there already.
+    ///
+    /// # Panics
+    /// When the score is not a number.
+    pub(crate) fn add(&mut self, member: &[u8], score: f64, limits: SortedSetLimits) -> bool {
+        let mut is_new = false;
+        self.update(member, limits, |present| {
+            is_new = present.is_none();
+            is_new.then_some(score)
+        });
+        is_new
+    }
+
+    /// Goes over to the large form, however small the set is.
+    pub fn become_indexed(&mut self) {
+        self.unpack();
+    }
+
     fn packed(listpack: Listpack) -> Self {
         Self { word: listpack.into() }
     }
@@ -269,6 +311,41 @@ impl SortedSet {
             FormMut::Indexed(indexed) => indexed,
             FormMut::Packed(_) => unreachable!("it was unpacked just now"),
         }
+    }
+}
+
+/// In a position of [`SortedSet::defragment`]: the tree is done, and the rest is one in the index.
+#[cfg(feature = "jemalloc")]
+const IN_INDEX: u128 = 1 << 64;
+
+#[cfg(feature = "jemalloc")]
+impl SortedSet {
+    /// One step of moving the value's allocations: see [`Object`](crate::Object).
+    pub(crate) fn defragment(
+        &mut self,
+        position: u128,
+        budget: &mut usize,
+        mover: &mut crate::defrag::Mover,
+    ) -> Option<u128> {
+        let FormMut::Indexed(boxed) = self.word.form_mut() else {
+            if let FormMut::Packed(listpack) = self.word.form_mut() {
+                listpack.defragment(mover);
+            }
+            return None;
+        };
+        if position == 0 {
+            boxed.defragment(mover);
+        }
+        let Indexed { tree, index } = &mut **boxed;
+        if position < IN_INDEX {
+            let mut move_element = |element: &mut Element, mover: &mut crate::defrag::Mover| {
+                index.defragment_element(element, mover);
+            };
+            let next = tree.defragment(position as usize, budget, mover, &mut move_element);
+            return Some(next.map_or(IN_INDEX, |rank| rank as u128));
+        }
+        let next = index.defragment(position as u64, budget, mover);
+        next.map(|position| IN_INDEX | u128::from(position))
     }
 }
 

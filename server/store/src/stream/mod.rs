@@ -3,6 +3,7 @@
 //! - `id`: [`StreamId`].
 //! - `node`: some hundred entries, packed.
 //! - `log`: the nodes in a tree by their first entry's ID, and what is known about all entries.
+//! - `packed`: nodes as Redis's listpacks, for dumps.
 //! - `radix`: what XINFO tells about Redis's tree.
 //! - `group`: consumer groups and what is pending with whom.
 
@@ -10,6 +11,7 @@ mod group;
 mod id;
 mod log;
 mod node;
+mod packed;
 mod radix;
 #[cfg(test)]
 mod tests;
@@ -92,6 +94,25 @@ impl Deref for Stream {
 impl DerefMut for Stream {
     fn deref_mut(&mut self) -> &mut Log {
         &mut self.0.log
+    }
+}
+
+#[cfg(feature = "jemalloc")]
+impl Stream {
+    /// One step of moving the value's allocations: see [`Object`](crate::Object).
+    pub(crate) fn defragment(
+        &mut self,
+        position: u128,
+        budget: &mut usize,
+        mover: &mut crate::defrag::Mover,
+    ) -> Option<u128> {
+        if position == 0 {
+            mover.boxed(&mut self.0);
+            // Groups are few beside entries.
+            mover.map(&mut self.0.groups);
+            self.0.groups.values_mut().for_each(|group| mover.boxed(group));
+        }
+        self.0.log.defragment(position, budget, mover)
     }
 }
 
