@@ -1,9 +1,10 @@
 """measure.py ROUNDS REQUESTS BOXCAR [BEFORE]: what `latency-sample-rate` costs, as table rows.
 
 Takes redis-benchmark and redis-cli. One server of each kind over loopback; rates take turns, and with them BEFORE, a server built
-before there were stages. CPU time is that of the server's process (clock ticks of 10 ms); medians of the rounds.
+before there were stages. CPU time is that of all threads of the server's process; medians of the rounds.
 """
 
+import os
 import statistics
 import subprocess
 import sys
@@ -19,15 +20,19 @@ def run(line):
     return subprocess.run(line.split(), check=True, capture_output=True, text=True).stdout
 
 
-def ticks(pid):
-    with open(f"/proc/{pid}/stat") as stat:
-        return sum(int(word) for word in stat.read().rsplit(")", 1)[1].split()[11:13])
+def cpu_ns(pid):
+    """CPU time of all threads, from the scheduler's own account."""
+    total = 0
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/schedstat") as stat:
+            total += int(stat.read().split()[0])
+    return total
 
 
 def cost(child, port, flags, count):
-    before = ticks(child.pid)
+    before = cpu_ns(child.pid)
     run(f"redis-benchmark -p {port} -t get {flags} -n {count} --csv")
-    return (ticks(child.pid) - before) * 10_000_000 / count
+    return (cpu_ns(child.pid) - before) / count
 
 
 children = []
