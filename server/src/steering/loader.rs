@@ -265,7 +265,7 @@ impl Loaded {
             return Ok(());
         }
         let mut addresses: HashMap<_, Address, u32> = map(&mut self.ebpf, names::ADDRESSES)?;
-        // The old places hold until the whole is written below: what was ours a second ago may be taken for it a little longer.
+        // Written to the programs with the rest of the settings, below.
         self.settings.own_v4 = [0; OWN_PLACES];
         for ip in own.iter().filter(|ip| ip.is_ipv4()) {
             let word = host::address(*ip).words[3];
