@@ -1,7 +1,7 @@
 //! The connections that the probe measures: a table of small sets, each connection in a cache line of its own.
 //!
 //! The way in and the way out may run on two CPUs at once, and no lock is taken. That is safe for these reasons: whoever
-//! enters a connection has claimed its place; and a stamp counts only together with a [`request`] that names the same stamp and
+//! enters a connection has claimed its place; and a stamp counts only together with a `request` that names the same stamp and
 //! the same connection, whatever order the words are seen in.
 
 use crate::flow::hash;
