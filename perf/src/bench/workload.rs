@@ -1,0 +1,264 @@
+//! What is asked of the servers in one measurement, as scenario files say it.
+
+use super::servers::Server;
+use crate::load::{self, Distribution, Endpoint, Extent, LoadOptions, Mix, Pace, Values};
+use boxcar_sys::affinity::CpuList;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+/// A workload. In a scenario file every field but `about` may be left out; the file's name is its name.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Workload {
+    /// Its name in tables.
+    pub name: String,
+    /// What it stands for.
+    pub about: String,
+    /// Requests in flight on each connection, at most.
+    pub depth: usize,
+    /// Connections.
+    pub connections: usize,
+    /// Share of GETs.
+    pub get: u32,
+    /// Share of SETs.
+    pub set: u32,
+    /// Number of keys.
+    pub keys: u64,
+    /// Bytes of a value: all of one size, or a range spread evenly over the keys.
+    pub value_size: Sizes,
+    /// How keys are drawn: absent for uniform, else the exponent of a Zipf distribution.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zipf: Option<f64>,
+    /// Open loop: requests a second. Absent: closed loop.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate: Option<f64>,
+    /// Open loop: share of what one server can do, as the run defines it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share: Option<f64>,
+}
+
+/// Sizes of values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Sizes {
+    /// All alike.
+    One(usize),
+    /// From the first to the second.
+    Range([usize; 2]),
+}
+
+impl Sizes {
+    fn bounds(self) -> (usize, usize) {
+        match self {
+            Sizes::One(size) => (size, size),
+            Sizes::Range([low, high]) => (low, high),
+        }
+    }
+}
+
+impl fmt::Display for Sizes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Sizes::One(size) => write!(f, "{size}"),
+            Sizes::Range([low, high]) => write!(f, "{low}-{high}"),
+        }
+    }
+}
+
+impl Default for Workload {
+    fn default() -> Workload {
+        Workload {
+            name: String::new(),
+            about: String::new(),
+            depth: 1,
+            connections: 50,
+            get: 1,
+            set: 0,
+            keys: 100_000,
+            value_size: Sizes::One(64),
+            zipf: None,
+            rate: None,
+            share: None,
+        }
+    }
+}
+
+impl Workload {
+    /// GETs or SETs at this depth.
+    pub fn plain(depth: usize, set: bool) -> Workload {
+        Workload {
+            name: format!("depth {depth} {}", if set { "SET" } else { "GET" }),
+            depth,
+            get: u32::from(!set),
+            set: u32::from(set),
+            ..Workload::default()
+        }
+    }
+
+    /// All scenarios of a directory, in the order of their names.
+    ///
+    /// # Errors
+    /// The directory or a file cannot be read, or is no scenario; the message names it.
+    pub fn read_all(directory: &Path) -> Result<Vec<Workload>, String> {
+        let entries = fs::read_dir(directory).map_err(|error| format!("{}: {error}", directory.display()))?;
+        let mut paths: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+        paths.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
+        paths.sort();
+        paths.iter().map(|path| Workload::read(path)).collect()
+    }
+
+    fn read(path: &Path) -> Result<Workload, String> {
+        let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let named = |error: &dyn fmt::Display| format!("{}: {error}", path.display());
+        let mut workload: Workload = toml::from_str(&text).map_err(|error| named(&error))?;
+        workload.name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        workload.check().map_err(|error| named(&error))?;
+        Ok(workload)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let (low, high) = self.value_size.bounds();
+        let rules = [
+            (!self.about.is_empty(), "about: say what it stands for"),
+            (self.get > 0 || self.set > 0, "get, set: one of them must be above 0"),
+            (low <= high, "value-size: the first is the smaller one"),
+            (self.rate.is_none() || self.share.is_none(), "rate, share: only one of them"),
+            (self.share.is_none_or(|share| share > 0.0 && share <= 1.0), "share: above 0, at most 1"),
+        ];
+        // What else may be wrong, the generator refuses with its own words.
+        rules.into_iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, broken)| Err(broken.to_owned()))
+    }
+
+    /// Whether latency is counted from when requests were due.
+    pub fn paced(&self) -> bool {
+        self.rate.is_some() || self.share.is_some()
+    }
+
+    /// What the generator does for it.
+    pub(super) fn load(
+        &self,
+        server: &Server,
+        rate: Option<f64>,
+        cpus: &CpuList,
+        (warmup, measure): (Duration, Duration),
+    ) -> LoadOptions {
+        let (low, high) = self.value_size.bounds();
+        LoadOptions {
+            connections: self.connections,
+            pipeline: self.depth,
+            threads: cpus.len().clamp(1, self.connections.max(1)),
+            cpus: cpus.clone(),
+            keys: self.keys,
+            distribution: self.zipf.map_or(Distribution::Uniform, Distribution::Zipf),
+            values: Values::new(low, high),
+            mix: Mix { get: self.get, set: self.set },
+            pace: rate.map_or(Pace::Closed, Pace::Open),
+            warmup,
+            extent: Extent::Time(measure),
+            preload: false,
+            server_pid: Some(server.pid()),
+            ..LoadOptions::new(Endpoint::Tcp(server.address))
+        }
+    }
+
+    /// The same as a command line.
+    pub fn command(&self, cpus: &CpuList, warmup: Duration, measure: Duration) -> String {
+        let mut words = format!(
+            "boxcar-load --port PORT --cpus {cpus} --threads {} --connections {} --pipeline {} --keys {} \
+             --value-size {} --ratio {}:{}",
+            cpus.len().clamp(1, self.connections.max(1)),
+            self.connections,
+            self.depth,
+            self.keys,
+            self.value_size,
+            self.get,
+            self.set
+        );
+        if let Some(exponent) = self.zipf {
+            words.push_str(&format!(" --distribution zipf --zipf-exponent {exponent}"));
+        }
+        match (self.rate, self.share) {
+            (Some(rate), _) => words.push_str(&format!(" --rate {rate:.0}")),
+            (None, Some(_)) => words.push_str(" --rate RATE"),
+            (None, None) => {}
+        }
+        words
+            + &format!(
+                " --warmup {} --duration {} --server-pid PID",
+                warmup.as_secs_f64(),
+                measure.as_secs_f64()
+            )
+    }
+
+    /// Arguments of a null server for it; `None`: its requests differ in length, or in their replies.
+    pub(super) fn null_arguments(&self) -> Option<Vec<String>> {
+        let Sizes::One(size) = self.value_size else { return None };
+        let (kind, reply) = match (self.get, self.set) {
+            (_, 0) => (load::Kind::Get, format!("get{size}")),
+            (0, _) => (load::Kind::Set, "ok".to_owned()),
+            _ => return None,
+        };
+        let request = load::request_len(kind, size).to_string();
+        Some(vec!["--request-bytes".to_owned(), request, "--reply".to_owned(), reply])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scenario_says_only_what_is_special() {
+        let workload: Workload =
+            toml::from_str("about = 'x'\ndepth = 16\nvalue-size = [16, 1024]\nzipf = 0.99").unwrap();
+        assert_eq!(
+            (workload.depth, workload.connections, workload.value_size),
+            (16, 50, Sizes::Range([16, 1024]))
+        );
+        assert!(!workload.paced() && workload.check().is_ok() && workload.null_arguments().is_none());
+        assert!(toml::from_str::<Workload>("dept = 16").unwrap_err().to_string().contains("dept"));
+    }
+
+    #[test]
+    fn what_contradicts_itself_is_refused() {
+        for (text, word) in [
+            ("about = 'x'\nrate = 1.0\nshare = 0.5", "only one"),
+            ("depth = 1", "about"),
+            ("about = 'x'\nget = 0", "above 0"),
+            ("about = 'x'\nvalue-size = [9, 8]", "smaller"),
+            ("about = 'x'\nshare = 1.5", "at most 1"),
+        ] {
+            let workload: Workload = toml::from_str(text).unwrap();
+            assert!(workload.check().unwrap_err().contains(word), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_scenarios_of_this_repository_are_read() {
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+        let workloads = Workload::read_all(&directory).unwrap();
+        assert!(workloads.len() >= 5 && workloads.iter().any(Workload::paced));
+    }
+
+    #[test]
+    fn commands_are_what_the_generator_takes() {
+        use crate::load::command_line::LoadArguments;
+        use clap::Parser;
+        #[derive(Parser)]
+        struct Line {
+            #[command(flatten)]
+            load: LoadArguments,
+        }
+        let workload = Workload { zipf: Some(0.99), rate: Some(1000.0), ..Workload::plain(16, true) };
+        let second = Duration::from_secs(1);
+        let command = workload.command(&CpuList::from_iter([1]), second, second);
+        let words = command.replace("PORT", "1").replace("PID", "1");
+        assert!(
+            Line::try_parse_from(words.split(' ')).is_ok_and(|line| line.load.options().is_ok()),
+            "{command}"
+        );
+    }
+}
