@@ -21,7 +21,10 @@ mkdir -p "$apt/lists/partial"
 uri=$(cat /etc/apt/sources.list.d/*.sources 2>/dev/null | awk '/^URIs:/ {print $2; exit}')
 [ -n "$uri" ] || uri=$(awk '$1 == "deb" {for (i = 2; i <= NF; i++) if ($i ~ /^http/) {print $i; exit}}' /etc/apt/sources.list)
 [ -n "$uri" ] || { echo "peers.sh: no source of Debian's packages is configured" >&2; exit 1; }
-echo "deb $uri $SUITE main" >"$apt/sources.list"
+keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+signed=""
+[ ! -f "$keyring" ] || signed="[signed-by=$keyring] "
+echo "deb $signed$uri $SUITE main" >"$apt/sources.list"
 
 options=(-q -o Dir::State="$apt" -o Dir::State::lists="$apt/lists" -o Dir::State::status="$apt/status"
     -o Dir::Cache="$apt/cache" -o Dir::Etc::sourcelist="$apt/sources.list" -o Dir::Etc::sourceparts=/dev/null

@@ -41,6 +41,12 @@ pub const TESTS: &[Need] = &[
         lost: "the tests with the Python client",
         feature: Some("redis-py"),
     },
+    Need {
+        found: || on_path("chromium"),
+        package: "chromium",
+        lost: "the test that looks at the reports of measurements",
+        feature: Some("chromium"),
+    },
 ];
 
 /// What the tests in network namespaces need beside [`BUILD`] and [`EBPF`].

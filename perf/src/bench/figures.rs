@@ -1,5 +1,6 @@
 //! Pieces of pages that several kinds of runs have in common.
 
+use super::compare::{BASE, CONTROL};
 use super::host::Host;
 use super::record::{Record, RunKind};
 use super::statistics::Range;
@@ -37,20 +38,23 @@ pub(super) fn middle(unit: Unit, range: Option<Range>) -> String {
     range.map_or("–".to_owned(), |range| unit.show(range.median))
 }
 
-/// The colours of servers: Boxcar's own, the null servers' as yardsticks, the others' in turn.
+/// The colours of servers: Boxcar's own, or that of the build which a comparison is about; null servers' and controls' as
+/// yardsticks; the others' in turn.
 pub(super) fn ink(record: &Record, server: &str) -> Ink {
-    let own = |name: &str| name.starts_with("boxcar");
-    let null = |name: &str| name.starts_with("null");
-    if server == "boxcar" {
+    let compared = record.roles.contains_key(BASE);
+    let role =
+        |name: &str| record.roles.iter().find(|(_, server)| *server == name).map(|(role, _)| role.as_str());
+    let own = |name: &str| if compared { role(name).is_none() } else { name == "boxcar" };
+    let yardstick = |name: &str| name.starts_with("null") || role(name) == Some(CONTROL);
+    if own(server) {
         return Ink::OWN;
     }
-    if null(server) {
+    if yardstick(server) {
         return Ink::YARDSTICK;
     }
     let names = record.servers.iter().map(|row| row.name.as_str());
-    let others = names.filter(|name| *name != "boxcar" && !null(name)).collect::<Vec<_>>();
-    let place = others.iter().position(|name| *name == server).unwrap_or(0);
-    if others.len() == 1 && own(server) { Ink::OWN } else { Ink::other(place) }
+    let place = names.filter(|name| !own(name) && !yardstick(name)).position(|name| name == server);
+    Ink::other(place.unwrap_or(0))
 }
 
 /// Bars of CPU time in the kernel and in user space, one group for each workload, and the table of it.
@@ -244,7 +248,7 @@ fn limits(record: &Record, host: &Host) -> Vec<String> {
         "Server and generator talk over the loopback interface of one machine with {} CPUs: no network card, no interrupts, and each side does a part of the other's work in the kernel.",
         host.cpus
     ));
-    if host.cpus < 8 && record.kind != RunKind::Scaling {
+    if record.kind != RunKind::Scaling {
         limits.push("Servers had one CPU: nothing here says how they scale.".to_owned());
     }
     let late = record

@@ -39,8 +39,10 @@ pub(super) fn find() -> Found {
         None => match in_path("memcached") {
             Some(path) => Program::new(&path, &[]),
             None => {
-                return Err("memcached: not in PATH; install Debian's package memcached, or set BOXCAR_PEERS"
-                    .to_owned());
+                return Err(
+                    "memcached: not in PATH; install Debian's package memcached, or set BOXCAR_PEERS"
+                        .to_owned(),
+                );
             }
         },
     };

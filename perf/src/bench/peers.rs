@@ -111,10 +111,9 @@ impl PeersArguments {
         let mut depths = if wants(PeersPart::Cpu) { self.depths.clone() } else { Vec::new() };
         if wants(PeersPart::Latency) || wants(PeersPart::Sweep) {
             // Rates are shares of what this finds.
-            depths.extend(PACED_DEPTHS.iter().filter(|depth| !self.depths.contains(depth)));
-            if depths.is_empty() {
-                depths.extend(PACED_DEPTHS);
-            }
+            let needed: Vec<usize> =
+                PACED_DEPTHS.into_iter().filter(|depth| !depths.contains(depth)).collect();
+            depths.extend(needed);
         }
         let closed: Vec<Workload> =
             depths.iter().flat_map(|&depth| [true, false].map(|set| Workload::plain(depth, set))).collect();

@@ -90,7 +90,7 @@ impl Record {
 
     /// Notes how a plan measures, and who takes part.
     pub(super) fn note(&mut self, plan: &Plan) {
-        self.rounds = plan.rounds;
+        self.rounds = self.rounds.max(plan.rounds);
         self.warmup = plan.warmup.as_secs_f64();
         self.measure = plan.measure.as_secs_f64();
         self.load_cpus = plan.load_cpus.to_string();

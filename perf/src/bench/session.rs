@@ -73,16 +73,14 @@ pub(super) fn exit_code(outcome: Result<(), BenchError>) -> ExitCode {
 
 /// The command that repeats a run, by way of xtask: what this program was started with, without paths of this machine.
 pub(super) fn own_command() -> String {
-    let words = std::env::args().skip(1).collect::<Vec<_>>();
-    let mut shown = vec!["cargo".to_owned(), "xtask".to_owned(), "bench".to_owned()];
-    let mut hidden = false;
-    for word in words {
-        // Binaries are built by xtask, which names them.
-        if hidden {
-            hidden = false;
-        } else if ["--server", "--build", "--install", "--base", "--head"].contains(&word.as_str()) {
-            hidden = true;
-        } else {
+    // Binaries are built by xtask, which names them.
+    const HIDDEN: [&str; 5] = ["--server", "--build", "--install", "--base", "--head"];
+    let mut shown = ["cargo", "xtask", "bench"].map(str::to_owned).to_vec();
+    let mut words = std::env::args().skip(1);
+    while let Some(word) = words.next() {
+        if HIDDEN.contains(&word.as_str()) {
+            words.next();
+        } else if !word.split_once('=').is_some_and(|(option, _)| HIDDEN.contains(&option)) {
             shown.push(word);
         }
     }

@@ -50,6 +50,9 @@ pub struct Series {
 /// Points between which a mark is drawn would overlap: so far apart at least.
 const MARK_DISTANCE: f64 = 26.0;
 
+/// Room to the right of the frame.
+const MARGIN: f64 = 22.0;
+
 impl Lines {
     /// The drawing at this width; says that there is nothing if there are no points.
     pub(super) fn draw(&self, width: f64, caption: &str) -> Markup {
@@ -65,7 +68,7 @@ impl Lines {
         let frame = Frame {
             left: widest + 10.0,
             top: 26.0,
-            right: width - 22.0,
+            right: width - MARGIN,
             bottom: if narrow { 270.0 } else { 350.0 },
             x,
             y,
@@ -95,7 +98,10 @@ impl Lines {
             @for &tick in &x_ticks {
                 @let x = frame.x_at(tick);
                 (line((x, frame.top), (x, frame.bottom), "grid"))
-                (label(x, frame.bottom + 17.0, "middle", "tick", &self.x.unit.show(tick)))
+                @let text = self.x.unit.show(tick);
+                // The last one stays inside of the drawing.
+                @let x = x.min(frame.right + MARGIN - text_width(&text) / 2.0);
+                (label(x, frame.bottom + 17.0, "middle", "tick", &text))
             }
             (line((frame.left, frame.bottom), (frame.right, frame.bottom), "axis"))
             (label(frame.left.min(4.0), 13.0, "start", "name", &self.y.label))

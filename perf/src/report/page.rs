@@ -18,8 +18,7 @@ impl Page {
                     meta name="viewport" content="width=device-width, initial-scale=1";
                     meta name="color-scheme" content="light dark";
                     // Nothing is fetched, whatever stands in the file.
-                    meta http-equiv="Content-Security-Policy"
-                        content="default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-src data:";
+                    meta http-equiv="Content-Security-Policy" content=(self.policy());
                     // Browsers ask for an icon unless there is one.
                     link rel="icon" href="data:,";
                     title { (self.title) " · Boxcar" }
@@ -29,6 +28,14 @@ impl Page {
             }
         }
         .into_string()
+    }
+
+    /// What the file may do. A flame graph's scripts run in a document of their own, which inherits this.
+    fn policy(&self) -> String {
+        let figures = self.sections.iter().flat_map(|section| &section.figures);
+        let flames = figures.filter(|figure| matches!(figure.drawing, Some(Drawing::Flame(_)))).count();
+        let scripts = if flames > 0 { "; script-src 'unsafe-inline'" } else { "" };
+        format!("default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-src data:{scripts}")
     }
 
     fn body(&self) -> Markup {
