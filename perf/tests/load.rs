@@ -228,7 +228,7 @@ fn verified(endpoint: Endpoint, values: Values) -> LoadReport {
         preload: true,
         verify: true,
         values,
-        mix: Mix { get: 3, set: 1 },
+        mix: Mix::get_set(3, 1),
         pipeline: 8,
         extent: Extent::Requests(4_000),
         ..options(endpoint)

@@ -113,25 +113,21 @@ fn bar(record: &Record, server: &str, workload: &str) -> Option<Bar> {
 
 /// A report's latencies as (percentile, microseconds).
 fn curve(report: &LoadReport) -> Vec<(f64, f64)> {
-    let latency = &report.latency_us;
-    vec![
-        (0.0, latency.min),
-        (50.0, latency.p50),
-        (90.0, latency.p90),
-        (99.0, latency.p99),
-        (99.9, latency.p999),
-    ]
+    // One request is the whole of the last hundredth of a percentile, whose place is infinitely far.
+    let points = report.percentiles.iter().filter(|point| point.percentile < 100.0);
+    points.map(|point| (point.percentile, point.us)).collect()
 }
 
-/// The median curve over the rounds, point by point, as far as all of them go.
+/// The median curve over the rounds: at each percentile of the shortest curve, the median of what all of them have there.
 fn median_curve<'r>(found: impl Iterator<Item = &'r Measurement>) -> Vec<(f64, f64)> {
-    let curves: Vec<Vec<(f64, f64)>> = found.map(|found| curve(&found.report)).collect();
-    let points = curves.iter().map(Vec::len).min().unwrap_or(0);
-    let point = |index: usize| {
-        let range = Range::of(curves.iter().map(|curve| curve[index].1))?;
-        Some((curves[0][index].0, range.median))
+    let curves: Vec<Vec<(f64, f64)>> =
+        found.map(|found| curve(&found.report)).filter(|curve| !curve.is_empty()).collect();
+    let Some(shortest) = curves.iter().min_by_key(|curve| curve.len()) else { return Vec::new() };
+    let at = |curve: &[(f64, f64)], percentile: f64| {
+        curve.iter().find(|point| point.0 >= percentile).or(curve.last()).map_or(0.0, |point| point.1)
     };
-    (0..points).filter_map(point).collect()
+    let median = |percentile: f64| Range::of(curves.iter().map(|curve| at(curve, percentile)));
+    shortest.iter().filter_map(|&(percentile, _)| Some((percentile, median(percentile)?.median))).collect()
 }
 
 /// Latency percentiles of all servers under one workload, and the table of it.

@@ -7,9 +7,9 @@
 use super::ServerError;
 use super::command_line::Found;
 use super::servers::{Candidate, Dialect, Program, in_path};
-use super::workload::{Sizes, Workload};
+use super::workload::Workload;
 use crate::cost::{ProcessClock, ThreadCost};
-use crate::load::{DEFAULT_PREFIX, KEY_DIGITS, Latency, LoadReport, OwnCost, ServerCost};
+use crate::load::{DEFAULT_PREFIX, KEY_DIGITS, Kind, Latency, LoadReport, OwnCost, ServerCost};
 use boxcar_sys::affinity::{CpuList, pin_current_thread};
 use hdrhistogram::Histogram;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
@@ -55,9 +55,7 @@ pub(super) fn find() -> Found {
 
 /// Whether this client can play a workload.
 pub(super) fn plays(workload: &Workload) -> bool {
-    let one_kind = workload.get == 0 || workload.set == 0;
-    let one_size = matches!(workload.value_size, Sizes::One(_));
-    !workload.paced() && one_kind && one_size && workload.zipf.is_none()
+    !workload.paced() && workload.simple().is_some() && workload.zipf.is_none()
 }
 
 /// Whether a server answers here.
@@ -75,7 +73,7 @@ pub(super) fn answers(address: SocketAddr) -> bool {
 
 /// SETs every key.
 pub(super) fn load_keys(address: SocketAddr, workload: &Workload) -> Result<(), ServerError> {
-    let set = Script::new(&Workload { get: 0, set: 1, ..workload.clone() });
+    let set = Script::new(&Workload { mix: "set".to_owned(), ..workload.clone() });
     let mut connection = Connection::open(address)?;
     for first in (0..workload.keys).step_by(LOAD_DEPTH as usize) {
         connection.requests.clear();
@@ -117,8 +115,8 @@ struct Script {
 
 impl Script {
     fn new(workload: &Workload) -> Script {
-        let Sizes::One(size) = workload.value_size else { unreachable!("`plays` was asked") };
-        let set = workload.set > 0;
+        let (kind, size) = workload.simple().expect("`plays` was asked");
+        let set = kind == Kind::Set;
         let key = DEFAULT_PREFIX.len() + KEY_DIGITS;
         let found = format!("VALUE  0 {size}\r\n").len() + key + size + "\r\nEND\r\n".len();
         Script { set, value: vec![b'v'; size], reply_len: if set { "STORED\r\n".len() } else { found } }
@@ -284,7 +282,6 @@ fn report(opened: &Edge, closed: &Edge, completed: u64, latency: &Histogram<u64>
         completed,
         seconds,
         ops_per_second: if seconds > 0.0 { completed as f64 / seconds } else { 0.0 },
-        target_ops_per_second: None,
         latency_us: Latency {
             min: latency.min() as f64 / 1e3,
             mean: latency.mean() / 1e3,
@@ -294,16 +291,7 @@ fn report(opened: &Edge, closed: &Edge, completed: u64, latency: &Histogram<u64>
             p999: at(0.999),
             max: latency.max() as f64 / 1e3,
         },
-        own_delay_us: None,
         hits: completed,
-        misses: 0,
-        errors: 0,
-        first_error: None,
-        verified: false,
-        mismatches: 0,
-        first_mismatch: None,
-        unanswered: 0,
-        interrupted: false,
         generator: OwnCost {
             us_per_op: per_op(own.total()),
             user_seconds: own.user.as_secs_f64(),
@@ -315,7 +303,7 @@ fn report(opened: &Edge, closed: &Edge, completed: u64, latency: &Histogram<u64>
             seconds: server.as_secs_f64(),
             cpus: server.as_secs_f64() / seconds,
         }),
-        warnings: Vec::new(),
+        ..LoadReport::default()
     }
 }
 
@@ -372,8 +360,8 @@ mod tests {
         assert!(plays(&Workload::plain(16, true)));
         for workload in [
             Workload { rate: Some(1.0), ..Workload::plain(1, false) },
-            Workload { set: 1, ..Workload::plain(1, false) },
-            Workload { value_size: Sizes::Range([1, 2]), ..Workload::plain(1, false) },
+            Workload { mix: "get:1,set:1".to_owned(), ..Workload::plain(1, false) },
+            Workload { value_size: "1-2".to_owned(), ..Workload::plain(1, false) },
         ] {
             assert!(!plays(&workload));
         }

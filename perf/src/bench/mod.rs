@@ -55,7 +55,7 @@ pub use session::SessionArguments;
 pub use specification::SpecificationArguments;
 pub use statistics::{Range, Row, Sample, Shape, rows};
 pub use turns::{Contestant, Measurement, Outcome, Plan, RateOf, take_turns};
-pub use workload::{Sizes, Workload};
+pub use workload::Workload;
 
 use crate::load::LoadError;
 use std::io;

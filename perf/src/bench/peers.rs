@@ -11,6 +11,7 @@ use super::session::{SessionArguments, exit_code, own_command, stop_flag};
 use super::turns::{Contestant, Plan, take_turns};
 use super::workload::Workload;
 use super::{BenchError, memcached};
+use crate::load::Kind;
 use clap::{Args, ValueEnum};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -118,7 +119,7 @@ impl PeersArguments {
         let closed: Vec<Workload> =
             depths.iter().flat_map(|&depth| [true, false].map(|set| Workload::plain(depth, set))).collect();
         let closed: Vec<Workload> =
-            closed.into_iter().filter(|workload| wants(PeersPart::Cpu) || workload.set == 0).collect();
+            closed.into_iter().filter(|workload| wants(PeersPart::Cpu) || reads(workload)).collect();
         self.part(candidates, record, stop, (rounds, closed), &BTreeMap::new())?;
         if wants(PeersPart::Cpu) && candidates.iter().any(|candidate| memcached::speaks(candidate)) {
             eprintln!("memcached takes part in the closed loop only: see the report");
@@ -231,10 +232,14 @@ fn version_number(line: &str) -> &str {
         .unwrap_or("(unknown version)")
 }
 
+fn reads(workload: &Workload) -> bool {
+    workload.simple().is_some_and(|(kind, _)| kind == Kind::Get)
+}
+
 /// What one core of CPU time is worth, from the cost of a GET: the generator may be slower than the server.
 fn capacities(record: &Record) -> Capacities {
     let mut capacities = Capacities::new();
-    for workload in record.workloads.iter().filter(|workload| !workload.paced() && workload.set == 0) {
+    for workload in record.workloads.iter().filter(|workload| !workload.paced() && reads(workload)) {
         for server in &record.servers {
             if let Some(cost) =
                 range(record.of(&server.name, &workload.name), cpu).filter(|cost| cost.median > 0.0)

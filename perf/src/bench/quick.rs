@@ -6,7 +6,7 @@ use super::results::{Results, ServerRow};
 use super::servers::Candidate;
 use super::statistics::{Sample, Shape, rows};
 use super::turns::{Contestant, Measurement, Plan, shell_words, take_turns};
-use super::workload::{Sizes, Workload};
+use super::workload::Workload;
 use boxcar_sys::affinity::CpuList;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -47,7 +47,7 @@ impl QuickOptions {
             name: shape.to_string(),
             connections: self.connections,
             keys: self.keys,
-            value_size: Sizes::One(self.value_size),
+            value_size: self.value_size.to_string(),
             ..Workload::plain(shape.depth, shape.set)
         }
     }
@@ -72,7 +72,7 @@ impl QuickOptions {
     fn load_command(&self) -> String {
         let any = self.workload(Shape { depth: 1, set: false });
         let command = any.command(&CpuList::from_iter([self.load_cpu]), self.warmup, self.measure);
-        command.replace("--pipeline 1 ", "--pipeline DEPTH ").replace("--ratio 1:0", "--ratio 1:0|0:1")
+        command.replace("--pipeline 1 ", "--pipeline DEPTH ").replace("--mix get:1", "--mix get|set")
             + " [--preload once a round]"
     }
 }

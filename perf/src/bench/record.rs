@@ -226,7 +226,7 @@ pub(super) mod tests {
             workloads.iter().flat_map(|workload| (0..3).map(move |round| (workload, round)))
         {
             for &(name, cost) in costs {
-                let shape = Shape { depth: workload.depth, set: workload.set > 0 };
+                let shape = Shape { depth: workload.depth, set: workload.mix == "set:1" };
                 let mut report = sample(name, shape, round, cost).report;
                 report.target_ops_per_second = workload.rate;
                 record.measurements.push(Measurement {

@@ -130,8 +130,7 @@ impl ScalingArguments {
             name: format!("depth {depth} GET/SET"),
             depth,
             connections: self.connections,
-            get: 1,
-            set: 1,
+            mix: "get:1,set:1".to_owned(),
             ..Workload::default()
         }
     }

@@ -212,7 +212,11 @@ pub(super) mod tests {
 
     /// A run whose second thread makes operations a tenth dearer.
     pub fn scaling_record() -> Record {
-        let workload = Workload { name: "depth 16 GET/SET".to_owned(), set: 1, ..Workload::plain(16, false) };
+        let workload = Workload {
+            name: "depth 16 GET/SET".to_owned(),
+            mix: "get:1,set:1".to_owned(),
+            ..Workload::plain(16, false)
+        };
         let mut record = record(RunKind::Scaling, &[("1 thread", 0.5), ("2 threads", 0.55)], &[workload]);
         for (name, threads) in [("1 thread", 1.0), ("2 threads", 2.0)] {
             record.figures.insert(threads_figure(name), threads);

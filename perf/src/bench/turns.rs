@@ -5,7 +5,7 @@
 
 use super::client::Client;
 use super::servers::{Candidate, Server};
-use super::workload::{Sizes, Workload};
+use super::workload::Workload;
 use super::{BenchError, ServerError, memcached};
 use crate::load::{self, Extent, LoadOptions, LoadReport};
 use boxcar_sys::affinity::CpuList;
@@ -110,12 +110,20 @@ struct Run<'r> {
     done: usize,
 }
 
+/// What is loaded into a server: number of keys, sizes of their values, and what will be asked.
+type Keys = (u64, String, String);
+
+fn keys(workload: &Workload) -> Keys {
+    (workload.keys, workload.value_size.clone(), workload.mix.clone())
+}
+
 /// A contestant in a round, and its process while it runs.
 struct Turn {
     contestant: Contestant,
     directory: PathBuf,
     running: Option<Server>,
-    loaded: Option<(u64, Sizes)>,
+    /// Which keys it holds.
+    loaded: Option<Keys>,
 }
 
 impl Run<'_> {
@@ -172,9 +180,9 @@ impl Run<'_> {
         }
         let rate = (self.rate_of)(workload, candidate);
         let spans = (self.plan.warmup, self.plan.measure);
-        let load = workload.load(&server, rate, &self.plan.load_cpus, spans);
-        let keys = (workload.keys, workload.value_size);
-        if !candidate.null && turn.loaded != Some(keys) {
+        let load = workload.load(&server, rate, &self.plan.load_cpus, spans)?;
+        let keys = keys(workload);
+        if !candidate.null && turn.loaded.as_ref() != Some(&keys) {
             self.load_keys(&load)?;
             turn.loaded = Some(keys);
         }
@@ -202,8 +210,8 @@ impl Run<'_> {
         workload: &Workload,
         round: usize,
     ) -> Result<(), ServerError> {
-        let keys = (workload.keys, workload.value_size);
-        if turn.loaded != Some(keys) {
+        let keys = keys(workload);
+        if turn.loaded.as_ref() != Some(&keys) {
             memcached::load_keys(server.address, workload)?;
             turn.loaded = Some(keys);
         }

@@ -1,12 +1,13 @@
 //! What is asked of the servers in one measurement, as scenario files say it.
 
 use super::servers::Server;
-use crate::load::{self, Distribution, Endpoint, Extent, LoadOptions, Mix, Pace, Values};
+use crate::load::{self, Distribution, Endpoint, Extent, Kind, LoadError, LoadOptions, Mix, Pace, Values};
 use boxcar_sys::affinity::CpuList;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::fs;
 use std::path::Path;
+use std::str::FromStr;
 use std::time::Duration;
 
 /// A workload. In a scenario file every field but `about` may be left out; the file's name is its name.
@@ -21,14 +22,12 @@ pub struct Workload {
     pub depth: usize,
     /// Connections.
     pub connections: usize,
-    /// Share of GETs.
-    pub get: u32,
-    /// Share of SETs.
-    pub set: u32,
+    /// What is asked, as `boxcar-load --mix` takes it: `get`, `get:9,set:1`.
+    pub mix: String,
     /// Number of keys.
     pub keys: u64,
-    /// Bytes of a value: all of one size, or a range spread evenly over the keys.
-    pub value_size: Sizes,
+    /// Bytes of a value, as `boxcar-load --value-size` takes them: `64`, `16-1024`.
+    pub value_size: String,
     /// How keys are drawn: absent for uniform, else the exponent of a Zipf distribution.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub zipf: Option<f64>,
@@ -40,34 +39,6 @@ pub struct Workload {
     pub share: Option<f64>,
 }
 
-/// Sizes of values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Sizes {
-    /// All alike.
-    One(usize),
-    /// From the first to the second.
-    Range([usize; 2]),
-}
-
-impl Sizes {
-    fn bounds(self) -> (usize, usize) {
-        match self {
-            Sizes::One(size) => (size, size),
-            Sizes::Range([low, high]) => (low, high),
-        }
-    }
-}
-
-impl fmt::Display for Sizes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Sizes::One(size) => write!(f, "{size}"),
-            Sizes::Range([low, high]) => write!(f, "{low}-{high}"),
-        }
-    }
-}
-
 impl Default for Workload {
     fn default() -> Workload {
         Workload {
@@ -75,10 +46,9 @@ impl Default for Workload {
             about: String::new(),
             depth: 1,
             connections: 50,
-            get: 1,
-            set: 0,
+            mix: "get:1".to_owned(),
             keys: 100_000,
-            value_size: Sizes::One(64),
+            value_size: "64".to_owned(),
             zipf: None,
             rate: None,
             share: None,
@@ -92,8 +62,7 @@ impl Workload {
         Workload {
             name: format!("depth {depth} {}", if set { "SET" } else { "GET" }),
             depth,
-            get: u32::from(!set),
-            set: u32::from(set),
+            mix: if set { "set:1" } else { "get:1" }.to_owned(),
             ..Workload::default()
         }
     }
@@ -120,16 +89,22 @@ impl Workload {
     }
 
     fn check(&self) -> Result<(), String> {
-        let (low, high) = self.value_size.bounds();
+        Mix::from_str(&self.mix).map_err(|error| format!("mix: {error}"))?;
+        load::Sizes::from_str(&self.value_size).map_err(|error| format!("value-size: {error}"))?;
         let rules = [
             (!self.about.is_empty(), "about: say what it stands for"),
-            (self.get > 0 || self.set > 0, "get, set: one of them must be above 0"),
-            (low <= high, "value-size: the first is the smaller one"),
             (self.rate.is_none() || self.share.is_none(), "rate, share: only one of them"),
             (self.share.is_none_or(|share| share > 0.0 && share <= 1.0), "share: above 0, at most 1"),
         ];
         // What else may be wrong, the generator refuses with its own words.
         rules.into_iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, broken)| Err(broken.to_owned()))
+    }
+
+    /// The one kind of request that it asks, if there is one and all values have one size, which is given too.
+    pub(super) fn simple(&self) -> Option<(Kind, usize)> {
+        let mix = Mix::from_str(&self.mix).ok()?;
+        let kind = [Kind::Get, Kind::Set].into_iter().find(|&kind| mix == Mix::only(kind))?;
+        Some((kind, load::Sizes::from_str(&self.value_size).ok()?.fixed()?))
     }
 
     /// Whether latency is counted from when requests were due.
@@ -138,44 +113,45 @@ impl Workload {
     }
 
     /// What the generator does for it.
+    ///
+    /// # Errors
+    /// The mix or the sizes are not what the generator takes.
     pub(super) fn load(
         &self,
         server: &Server,
         rate: Option<f64>,
         cpus: &CpuList,
         (warmup, measure): (Duration, Duration),
-    ) -> LoadOptions {
-        let (low, high) = self.value_size.bounds();
-        LoadOptions {
+    ) -> Result<LoadOptions, LoadError> {
+        Ok(LoadOptions {
             connections: self.connections,
             pipeline: self.depth,
             threads: cpus.len().clamp(1, self.connections.max(1)),
             cpus: cpus.clone(),
             keys: self.keys,
             distribution: self.zipf.map_or(Distribution::Uniform, Distribution::Zipf),
-            values: Values::new(low, high),
-            mix: Mix { get: self.get, set: self.set },
+            values: Values::of(self.value_size.parse().map_err(LoadError::Options)?),
+            mix: self.mix.parse().map_err(LoadError::Options)?,
             pace: rate.map_or(Pace::Closed, Pace::Open),
             warmup,
             extent: Extent::Time(measure),
             preload: false,
             server_pid: Some(server.pid()),
             ..LoadOptions::new(Endpoint::Tcp(server.address))
-        }
+        })
     }
 
     /// The same as a command line.
     pub fn command(&self, cpus: &CpuList, warmup: Duration, measure: Duration) -> String {
         let mut words = format!(
             "boxcar-load --port PORT --cpus {cpus} --threads {} --connections {} --pipeline {} --keys {} \
-             --value-size {} --ratio {}:{}",
+             --value-size {} --mix {}",
             cpus.len().clamp(1, self.connections.max(1)),
             self.connections,
             self.depth,
             self.keys,
             self.value_size,
-            self.get,
-            self.set
+            self.mix
         );
         if let Some(exponent) = self.zipf {
             words.push_str(&format!(" --distribution zipf --zipf-exponent {exponent}"));
@@ -195,12 +171,8 @@ impl Workload {
 
     /// Arguments of a null server for it; `None`: its requests differ in length, or in their replies.
     pub(super) fn null_arguments(&self) -> Option<Vec<String>> {
-        let Sizes::One(size) = self.value_size else { return None };
-        let (kind, reply) = match (self.get, self.set) {
-            (_, 0) => (load::Kind::Get, format!("get{size}")),
-            (0, _) => (load::Kind::Set, "ok".to_owned()),
-            _ => return None,
-        };
+        let (kind, size) = self.simple()?;
+        let reply = if kind == Kind::Get { format!("get{size}") } else { "ok".to_owned() };
         let request = load::request_len(kind, size).to_string();
         Some(vec!["--request-bytes".to_owned(), request, "--reply".to_owned(), reply])
     }
@@ -212,13 +184,11 @@ mod tests {
 
     #[test]
     fn a_scenario_says_only_what_is_special() {
-        let workload: Workload =
-            toml::from_str("about = 'x'\ndepth = 16\nvalue-size = [16, 1024]\nzipf = 0.99").unwrap();
-        assert_eq!(
-            (workload.depth, workload.connections, workload.value_size),
-            (16, 50, Sizes::Range([16, 1024]))
-        );
+        let text = "about = 'x'\ndepth = 16\nvalue-size = '16-1024'\nzipf = 0.99";
+        let workload: Workload = toml::from_str(text).unwrap();
+        assert_eq!((workload.depth, workload.connections, workload.value_size.as_str()), (16, 50, "16-1024"));
         assert!(!workload.paced() && workload.check().is_ok() && workload.null_arguments().is_none());
+        assert_eq!(Workload::plain(1, true).simple(), Some((Kind::Set, 64)));
         assert!(toml::from_str::<Workload>("dept = 16").unwrap_err().to_string().contains("dept"));
     }
 
@@ -227,8 +197,8 @@ mod tests {
         for (text, word) in [
             ("about = 'x'\nrate = 1.0\nshare = 0.5", "only one"),
             ("depth = 1", "about"),
-            ("about = 'x'\nget = 0", "above 0"),
-            ("about = 'x'\nvalue-size = [9, 8]", "smaller"),
+            ("about = 'x'\nmix = 'gte'", "gte"),
+            ("about = 'x'\nvalue-size = '9-x'", "value-size"),
             ("about = 'x'\nshare = 1.5", "at most 1"),
         ] {
             let workload: Workload = toml::from_str(text).unwrap();
