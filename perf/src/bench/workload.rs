@@ -31,6 +31,9 @@ pub struct Workload {
     /// How keys are drawn: absent for uniform, else the exponent of a Zipf distribution.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub zipf: Option<f64>,
+    /// Open loop: what comes due while a connection waits for a reply leaves together, up to `depth` requests in a write, as
+    /// with a client that batches by itself.
+    pub auto_batch: bool,
     /// Open loop: requests a second. Absent: closed loop.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate: Option<f64>,
@@ -50,6 +53,7 @@ impl Default for Workload {
             keys: 100_000,
             value_size: "64".to_owned(),
             zipf: None,
+            auto_batch: false,
             rate: None,
             share: None,
         }
@@ -132,6 +136,7 @@ impl Workload {
             distribution: self.zipf.map_or(Distribution::Uniform, Distribution::Zipf),
             values: Values::of(self.value_size.parse().map_err(LoadError::Options)?),
             mix: self.mix.parse().map_err(LoadError::Options)?,
+            auto_batch: self.auto_batch && rate.is_some(),
             pace: rate.map_or(Pace::Closed, Pace::Open),
             warmup,
             extent: Extent::Time(measure),
@@ -155,6 +160,9 @@ impl Workload {
         );
         if let Some(exponent) = self.zipf {
             words.push_str(&format!(" --distribution zipf --zipf-exponent {exponent}"));
+        }
+        if self.auto_batch {
+            words.push_str(" --auto-batch");
         }
         match (self.rate, self.share) {
             (Some(rate), _) => words.push_str(&format!(" --rate {rate:.0}")),
