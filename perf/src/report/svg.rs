@@ -32,7 +32,7 @@ pub(super) fn line(from: (f64, f64), to: (f64, f64), class: &str) -> Markup {
 
 /// About how wide a text of the drawings' letters is.
 pub(super) fn text_width(text: &str) -> f64 {
-    text.chars().count() as f64 * 6.9
+    text.chars().count() as f64 * 7.5
 }
 
 /// The mark of the `index`th curve around a point: marks differ in form as well as in colour.
