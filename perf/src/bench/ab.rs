@@ -68,7 +68,7 @@ impl AbArguments {
         let control = format!("{} again", self.base.0);
         let build = |name: &str, path: &PathBuf| -> Result<Contestant, BenchError> {
             let candidate: Candidate = boxcar(path, name, &flags).map_err(BenchError::Arguments)?;
-            Ok(Contestant { candidate, cpus: cpus.clone() })
+            Ok(Contestant::new(candidate, &cpus))
         };
         let contestants = vec![
             build(&self.base.0, &self.base.1)?,

@@ -67,13 +67,13 @@ impl MatrixArguments {
         let mut contestants = Vec::new();
         for name in [base, control] {
             let candidate = boxcar(&self.server, name, &[]).map_err(BenchError::Arguments)?;
-            contestants.push(Contestant { candidate, cpus: cpus.clone() });
+            contestants.push(Contestant::new(candidate, &cpus));
         }
         for toggle in self.wanted()? {
             match self.candidate(toggle) {
                 Ok(candidate) => {
                     let cpus = if toggle.unconfined { available_cpus()? } else { cpus.clone() };
-                    contestants.push(Contestant { candidate, cpus });
+                    contestants.push(Contestant::new(candidate, &cpus));
                 }
                 Err(reason) => record.missing.push(reason),
             }

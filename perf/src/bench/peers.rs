@@ -121,7 +121,7 @@ impl PeersArguments {
         let closed: Vec<Workload> =
             closed.into_iter().filter(|workload| wants(PeersPart::Cpu) || reads(workload)).collect();
         self.part(candidates, record, stop, (rounds, closed), &BTreeMap::new())?;
-        if wants(PeersPart::Cpu) && candidates.iter().any(|candidate| memcached::speaks(candidate)) {
+        if wants(PeersPart::Cpu) && candidates.iter().any(memcached::speaks) {
             eprintln!("memcached takes part in the closed loop only: see the report");
         }
         let capacities = capacities(record);
@@ -149,8 +149,7 @@ impl PeersArguments {
         capacities: &Capacities,
     ) -> Result<(), BenchError> {
         let cpus = self.session.server_cpus();
-        let contestant =
-            |candidate: &Candidate| Contestant { candidate: candidate.clone(), cpus: cpus.clone() };
+        let contestant = |candidate: &Candidate| Contestant::new(candidate.clone(), &cpus);
         let plan = Plan {
             contestants: candidates.iter().map(contestant).collect(),
             workloads,

@@ -54,8 +54,7 @@ impl QuickOptions {
 
     fn plan(&self, shapes: &[Shape]) -> Plan {
         let cpus = CpuList::from_iter([self.server_cpu]);
-        let contestant =
-            |candidate: &Candidate| Contestant { candidate: candidate.clone(), cpus: cpus.clone() };
+        let contestant = |candidate: &Candidate| Contestant::new(candidate.clone(), &cpus);
         Plan {
             contestants: self.candidates.iter().map(contestant).collect(),
             workloads: shapes.iter().map(|&shape| self.workload(shape)).collect(),

@@ -21,7 +21,7 @@ pub(super) const SHARE: f64 = 0.7;
 
 /// Measures what an operation costs 1, 2, ... I/O threads, and fits the model of perf/SPECIFICATION.md to it.
 ///
-/// A server of N threads has the first N CPUs; the generator has those that no server uses, or all of them where none is left, and then
+/// A server of N threads has the first N CPUs and N times the connections, so that each thread finds as much to do in a turn; the generator has those that no server uses, or all of them where none is left, and then
 /// throughput says nothing, CPU time per operation still does. With CPUs to spare, latency at 70 % of the capacity is measured too.
 #[derive(Debug, Clone, Args)]
 pub struct ScalingArguments {
@@ -36,7 +36,7 @@ pub struct ScalingArguments {
     /// Pipeline depths.
     #[arg(long, value_delimiter = ',', default_values_t = [1, 8, 16, 64])]
     depths: Vec<usize>,
-    /// Connections.
+    /// Connections for each thread.
     #[arg(long, default_value_t = 50)]
     connections: usize,
     /// Rounds.
@@ -83,7 +83,7 @@ impl ScalingArguments {
             let flags = ["--io-threads".to_owned(), threads.to_string()];
             let candidate = boxcar(&self.server, &name, &flags).map_err(BenchError::Arguments)?;
             let cpus = available.cpus()[..threads].iter().copied().collect();
-            contestants.push(Contestant { candidate, cpus });
+            contestants.push(Contestant { candidate, cpus, times: threads });
             record.figures.insert(threads_figure(&name), threads as f64);
         }
         record.figures.insert("CPUs of the generator alone".to_owned(), spare.len() as f64);

@@ -23,6 +23,15 @@ pub struct Contestant {
     pub candidate: Candidate,
     /// Its CPUs.
     pub cpus: CpuList,
+    /// It gets so many times a workload's connections: as many for each thread, whatever the number of threads.
+    pub times: usize,
+}
+
+impl Contestant {
+    /// A server on these CPUs that gets what a workload says.
+    pub fn new(candidate: Candidate, cpus: &CpuList) -> Contestant {
+        Contestant { candidate, cpus: cpus.clone(), times: 1 }
+    }
 }
 
 /// What is measured.
@@ -158,6 +167,8 @@ impl Run<'_> {
 
     fn measure(&mut self, turn: &mut Turn, workload: &Workload, round: usize) -> Result<(), ServerError> {
         let candidate = &turn.contestant.candidate;
+        let connections = workload.connections * turn.contestant.times;
+        let workload = &Workload { connections, ..workload.clone() };
         if memcached::speaks(candidate) && !memcached::plays(workload) {
             return Ok(());
         }
