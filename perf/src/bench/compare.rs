@@ -200,7 +200,11 @@ fn verdicts(record: &Record, base: &str, others: &[String], tiles: &mut Vec<Tile
         } else {
             "The differences that are larger than the noise.".to_owned()
         },
-        figures: vec![Figure { caption: "Differences in words".to_owned(), drawing: None, table }],
+        figures: Vec::from_iter((!table.rows.is_empty()).then(|| Figure {
+            caption: "Differences in words".to_owned(),
+            drawing: None,
+            table,
+        })),
     }
 }
 

@@ -113,8 +113,8 @@ fn bar(record: &Record, server: &str, workload: &str) -> Option<Bar> {
 
 /// A report's latencies as (percentile, microseconds).
 fn curve(report: &LoadReport) -> Vec<(f64, f64)> {
-    // One request is the whole of the last hundredth of a percentile, whose place is infinitely far.
-    let points = report.percentiles.iter().filter(|point| point.percentile < 100.0);
+    // The hundredth percentile's place is infinitely far, and the shortest latencies would stretch the axis for nothing.
+    let points = report.percentiles.iter().filter(|point| (10.0..100.0).contains(&point.percentile));
     points.map(|point| (point.percentile, point.us)).collect()
 }
 

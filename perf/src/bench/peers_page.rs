@@ -166,18 +166,19 @@ fn tiles(record: &Record) -> Vec<Tile> {
                 .map_or(String::new(), |ratio| format!("{:.2} × the kernel's own part", ratio.median)),
         });
     }
-    let paced = record
-        .workloads
-        .iter()
-        .find(|w| w.rate.is_some() && w.name.contains("70 % of boxcar") && w.depth == 1);
-    if let Some((paced, p99)) = paced.and_then(|paced| {
-        Some((paced, range(record.of("boxcar", &paced.name), |found| Some(found.report.latency_us.p99))?))
-    }) {
-        tiles.push(Tile {
-            value: Unit::Micros.show(p99.median),
-            label: "p99 at 70 % of a core, depth 1".to_owned(),
-            note: format!("at {}", Unit::PerSecond.show(paced.rate.unwrap_or_default())),
-        });
+    let seventy = |workload: &&Workload| workload.rate.is_some() && workload.name.contains("70 % of boxcar");
+    for workload in record.workloads.iter().filter(seventy) {
+        let found = || record.of("boxcar", &workload.name);
+        let kept =
+            range(found(), |found| Some(found.report.ops_per_second / found.report.target_ops_per_second?));
+        let p99 = range(found(), |found| Some(found.report.latency_us.p99));
+        if let Some(p99) = p99.filter(|_| kept.is_some_and(|kept| kept.median >= KEPT_UP)) {
+            tiles.push(Tile {
+                value: Unit::Micros.show(p99.median),
+                label: format!("p99 at 70 % of a core, depth {}", workload.depth),
+                note: format!("at {}", Unit::PerSecond.show(workload.rate.unwrap_or_default())),
+            });
+        }
     }
     tiles
 }

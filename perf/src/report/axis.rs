@@ -38,7 +38,6 @@ impl Unit {
             Unit::PerSecond if value < 1e6 => format!("{} k/s", digits(value / 1e3)),
             Unit::PerSecond => format!("{} M/s", digits(value / 1e6)),
             Unit::Count => digits(value),
-            Unit::Percentile if value <= 0.0 => "min".to_owned(),
             Unit::Percentile => format!("p{}", trimmed(format!("{value:.4}"))),
             Unit::Share => format!("{} %", digits(value * 100.0)),
         }
@@ -62,7 +61,7 @@ fn trimmed(text: String) -> String {
 }
 
 /// Percentiles that get a tick.
-const PERCENTILES: [f64; 7] = [0.0, 50.0, 90.0, 99.0, 99.9, 99.99, 99.999];
+const PERCENTILES: [f64; 6] = [50.0, 90.0, 99.0, 99.9, 99.99, 99.999];
 
 /// The last percentile that has a place; the hundredth is infinitely far.
 const LAST_PERCENTILE: f64 = 99.9999;
@@ -173,7 +172,6 @@ mod tests {
             (Unit::PerSecond, 2_206_862.0, "2.21 M/s"),
             (Unit::PerSecond, 183_000.0, "183 k/s"),
             (Unit::Percentile, 99.9, "p99.9"),
-            (Unit::Percentile, 0.0, "min"),
             (Unit::Share, 0.705, "70.5 %"),
             (Unit::Count, 100.0, "100"),
         ] {
@@ -188,7 +186,7 @@ mod tests {
         assert!((gap(90.0, 99.0) - gap(99.0, 99.9)).abs() < 1e-9);
         assert_eq!(ruler.place(0.0), 0.0);
         assert!((ruler.place(99.99) - 1.0).abs() < 1e-9 && ruler.place(100.0) == 1.0);
-        assert_eq!(ruler.ticks(9), [0.0, 50.0, 90.0, 99.0, 99.9, 99.99]);
+        assert_eq!(ruler.ticks(9), [50.0, 90.0, 99.0, 99.9, 99.99]);
     }
 
     #[test]

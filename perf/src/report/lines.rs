@@ -60,7 +60,7 @@ impl Lines {
         let rulers = Ruler::fit(self.x.scale, points().map(|point| point.0))
             .zip(Ruler::fit(self.y.scale, points().map(|point| point.1)));
         let Some((x, y)) = rulers else {
-            return html! { p.nothing { "Nothing was measured for this figure." } };
+            return html! { p.nothing { "There is nothing to draw; the table says why." } };
         };
         let narrow = width < NARROW;
         let y_ticks = y.ticks(if narrow { 7 } else { 9 });
@@ -84,11 +84,7 @@ impl Lines {
     }
 
     fn grid(&self, frame: &Frame, y_ticks: &[f64], most_x: usize) -> Markup {
-        let mut x_ticks = frame.x.ticks(most_x);
-        // The lowest percentile's name would stand in the median's way where there is little room.
-        if self.x.scale == Scale::Tail && most_x < 6 {
-            x_ticks.retain(|&tick| tick != 0.0);
-        }
+        let x_ticks = frame.x.ticks(most_x);
         html! {
             @for &tick in y_ticks {
                 @let y = frame.y_at(tick);
@@ -205,6 +201,6 @@ mod tests {
 
     #[test]
     fn nothing_is_said_to_be_nothing() {
-        assert!(lines(Vec::new()).draw(880.0, "x").into_string().contains("Nothing was measured"));
+        assert!(lines(Vec::new()).draw(880.0, "x").into_string().contains("nothing to draw"));
     }
 }
