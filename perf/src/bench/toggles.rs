@@ -47,9 +47,10 @@ pub(super) const TOGGLES: &[Toggle] = &[
     Toggle { build: Some("system"), ..flags("allocator", "the system's allocator", "") },
     flags("allocator", "jemalloc without background thread", "--jemalloc-bg-thread no"),
     Toggle {
-        environment: &[("_RJEM_MALLOC_CONF", "thp:always")],
-        ..flags("huge pages", "huge pages always", "--disable-thp no")
+        environment: &[("_RJEM_MALLOC_CONF", "narenas:1")],
+        ..flags("allocator", "jemalloc with one arena", "")
     },
+    flags("huge pages", "no huge pages", "--disable-thp yes"),
     flags("prefetch", "prefetch off", "--prefetch no"),
     flags("batching", "batches of 16 commands", "--batch-commands 16"),
     flags("probes", "command timing off", "--command-timing no"),
