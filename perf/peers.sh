@@ -18,8 +18,8 @@ mkdir -p "$apt/lists/partial"
 : >"$apt/status"
 
 # Wherever this machine gets its packages from.
-uri=$(cat /etc/apt/sources.list.d/*.sources 2>/dev/null | awk '/^URIs:/ {print $2; exit}')
-[ -n "$uri" ] || uri=$(awk '$1 == "deb" {for (i = 2; i <= NF; i++) if ($i ~ /^http/) {print $i; exit}}' /etc/apt/sources.list)
+uri=$(cat /etc/apt/sources.list.d/*.sources 2>/dev/null | awk '/^URIs:/ {print $2; exit}' || true)
+[ -n "$uri" ] || uri=$(awk '$1 == "deb" {for (i = 2; i <= NF; i++) if ($i ~ /^http/) {print $i; exit}}' /etc/apt/sources.list 2>/dev/null || true)
 [ -n "$uri" ] || { echo "peers.sh: no source of Debian's packages is configured" >&2; exit 1; }
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 signed=""
