@@ -4,8 +4,8 @@
 #![forbid(unsafe_code)]
 
 use boxcar_perf::bench::{
-    AbArguments, BenchArguments, ExpiryArguments, HitArguments, MatrixArguments, PeersArguments,
-    RepublishArguments, ScalingArguments, SpecificationArguments,
+    AbArguments, BenchArguments, ExpiryArguments, FreeArguments, HitArguments, MatrixArguments,
+    PeersArguments, RepublishArguments, ScalingArguments, SpecificationArguments,
 };
 use boxcar_perf::load::command_line::LoadArguments;
 use boxcar_perf::null::NullArguments;
@@ -37,10 +37,12 @@ enum Run {
     Specification(SpecificationArguments),
     /// Latency of reads while millions of other keys expire.
     Expiry(ExpiryArguments),
+    /// Latency of reads while a value of millions of elements is freed.
+    Frees(FreeArguments),
     /// Hit rates of a cache at maxmemory, Boxcar's and its peers'.
     Hits(HitArguments),
     /// The same as boxcar-load.
-    Load(LoadArguments),
+    Load(Box<LoadArguments>),
     /// The same as boxcar-null.
     Null(NullArguments),
 }
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
         Run::Report(arguments) => arguments.execute(),
         Run::Specification(arguments) => arguments.execute(),
         Run::Expiry(arguments) => arguments.execute(),
+        Run::Frees(arguments) => arguments.execute(),
         Run::Hits(arguments) => arguments.execute(),
         Run::Load(arguments) => arguments.execute(),
         Run::Null(arguments) => arguments.execute(),
