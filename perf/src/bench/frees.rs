@@ -8,7 +8,6 @@ use super::command_line::{boxcar, peer};
 use super::host::Host;
 use super::servers::{Candidate, Server};
 use super::{BenchError, ServerError};
-use boxcar_sys::affinity::CpuList;
 use boxcar_sys::affinity::{CpuList, pin_current_thread};
 use clap::Args;
 use std::fmt::Write as _;
