@@ -13,3 +13,4 @@ pub mod bench;
 pub mod cost;
 pub mod load;
 pub mod null;
+pub mod report;

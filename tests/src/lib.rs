@@ -4,6 +4,7 @@
 //! The decoder here is deliberately not the server's: a mistake made in both directions would cancel out.
 #![forbid(unsafe_code)]
 
+pub mod browser;
 pub mod client;
 pub mod history;
 pub mod matrix;

@@ -53,6 +53,12 @@ pub const TESTS: &[Need] = &[
         lost: "the tests with the Node.js client",
         feature: Some("ioredis"),
     },
+    Need {
+        found: || on_path("chromium"),
+        package: "chromium",
+        lost: "the test that looks at the reports of measurements",
+        feature: Some("chromium"),
+    },
 ];
 
 /// What the tests in network namespaces need beside [`BUILD`] and [`EBPF`].

@@ -36,7 +36,7 @@ enum Subcommand {
     Run(run::Arguments),
     /// Run everything that must pass: unit, integration and transcript tests
     Test(test::Arguments),
-    /// Measure: `bench quick` compares Boxcar with its peers on this machine
+    /// Measure: `bench peers` compares Boxcar with its peers, `ab` two commits, `matrix` the switches
     Bench(bench::Arguments),
     /// Build the kernel-side programs, installing what that needs
     Ebpf,

@@ -150,24 +150,24 @@ impl BenchArguments {
             found.push(peer(name));
         }
         if wanted("kevy") {
-            found.push(self.kevy());
+            found.push(install_kevy_or_find(&self.install));
         }
         Ok(found)
     }
+}
 
-    fn kevy(&self) -> Found {
-        let named = std::env::var_os("BOXCAR_KEVY").map(PathBuf::from);
-        let installed = self.install.join("bin/kevy");
-        let found =
-            named.or_else(|| in_path("kevy")).or_else(|| installed.is_file().then(|| installed.clone()));
-        let path = match found {
-            Some(path) => path,
-            None => install_kevy(&self.install).map(|()| installed)?,
-        };
-        let path = path.canonicalize().map_err(|error| format!("kevy: {}: {error}", path.display()))?;
-        let arguments = ["--bind", "127.0.0.1", "--threads", "1", "--no-aof", "--dir", "."];
-        Ok(Candidate::store("kevy", Program::new(&path, &[]), &arguments))
-    }
+/// kevy of $BOXCAR_KEVY, PATH or `install`, or installed there.
+pub(super) fn install_kevy_or_find(install: &Path) -> Found {
+    let named = std::env::var_os("BOXCAR_KEVY").map(PathBuf::from);
+    let installed = install.join("bin/kevy");
+    let found = named.or_else(|| in_path("kevy")).or_else(|| installed.is_file().then(|| installed.clone()));
+    let path = match found {
+        Some(path) => path,
+        None => install_kevy(install).map(|()| installed)?,
+    };
+    let path = path.canonicalize().map_err(|error| format!("kevy: {}: {error}", path.display()))?;
+    let arguments = ["--bind", "127.0.0.1", "--threads", "1", "--no-aof", "--dir", "."];
+    Ok(Candidate::store("kevy", Program::new(&path, &[]), &arguments))
 }
 
 /// Boxcar as it is compared with its peers: one thread, nothing on disk.

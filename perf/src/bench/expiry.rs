@@ -135,7 +135,7 @@ impl ExpiryArguments {
     }
 
     fn one(&self, candidate: &Candidate, directory: &Path) -> Result<String, ServerError> {
-        let server = candidate.start(self.server_cpu, directory, &[])?;
+        let server = candidate.start(&CpuList::from_iter([self.server_cpu]), directory, &[])?;
         let mut client = Client::open(&server)?;
         self.read(&server, true, Duration::from_millis(100))?;
         let margin = Duration::from_millis(500);

@@ -104,7 +104,7 @@ impl FreeArguments {
                 let ways = if *kind == "set" { &WAYS[..] } else { &WAYS[..COMMON_WAYS] };
                 for (way, commands) in ways {
                     let line = found.clone().and_then(|candidate| {
-                        let server = candidate.start(self.server_cpu, &directory, &[]);
+                        let server = candidate.start(&CpuList::from_iter([self.server_cpu]), &directory, &[]);
                         let seen = server.and_then(|server| self.one(&server, add, commands));
                         seen.map(|seen| seen.line(&candidate, kind, way))
                             .map_err(|error| format!("{name}: {error}"))

@@ -8,6 +8,7 @@ use super::command_line::{boxcar, peer};
 use super::host::Host;
 use super::servers::Candidate;
 use super::{BenchError, ServerError};
+use boxcar_sys::affinity::CpuList;
 use clap::Args;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
@@ -160,7 +161,8 @@ impl HitArguments {
 
     fn one(&self, candidate: &Candidate, policy: &str, directory: &Path) -> Result<Outcome, ServerError> {
         let limits = ["--maxmemory", &format!("{}mb", self.megabytes), "--maxmemory-policy", policy];
-        let server = candidate.start(self.server_cpu, directory, &limits.map(str::to_owned))?;
+        let server =
+            candidate.start(&CpuList::from_iter([self.server_cpu]), directory, &limits.map(str::to_owned))?;
         let mut client = Client::open(&server)?;
         let started = Instant::now();
         let (hits, reads) = self.play(&mut client)?;

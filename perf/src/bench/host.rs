@@ -3,6 +3,7 @@
 use nix::sys::utsname::uname;
 use serde::{Deserialize, Serialize};
 use std::fs;
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The machine at the beginning of a run.
@@ -22,6 +23,9 @@ pub struct Host {
     pub virtual_machine: bool,
     /// Load average over the last minute: above 0.5, somebody else is using the machine.
     pub load_average: String,
+    /// Whether the kernel offers hardware counters of the processor.
+    #[serde(default)]
+    pub counters: bool,
 }
 
 impl Host {
@@ -49,6 +53,10 @@ impl Host {
             virtual_machine: field("flags")
                 .is_some_and(|flags| flags.split(' ').any(|flag| flag == "hypervisor")),
             load_average: load.split(' ').next().unwrap_or_default().to_owned(),
+            // A virtual machine without them has the folder of the software events alone.
+            counters: ["cpu", "cpu_core", "armv8_pmuv3_0"]
+                .iter()
+                .any(|name| Path::new("/sys/bus/event_source/devices").join(name).is_dir()),
         }
     }
 

@@ -4,27 +4,60 @@
 //! through the shapes (depth, GET or SET); within a shape the servers take turns, in an order that rotates from
 //! round to round, so that a drift of the machine meets all of them. What counts is the server's CPU time per
 //! operation and its ratio to another server's *in the same round*; throughput is shown beside it.
+//!
+//! A run is a [`Record`]: every measurement with the machine it was taken on. Pages and the tables of perf/SPECIFICATION.md are
+//! made from records, and can be made again.
 
+mod ab;
 mod client;
 mod command_line;
+mod compare;
 mod expiry;
+mod figures;
 mod frees;
 mod hits;
 mod host;
+mod matrix;
+mod memcached;
+mod noise;
+mod peers;
+mod peers_page;
+mod promises;
 mod quick;
+mod record;
+mod republish;
 mod results;
+mod scaling;
+mod scaling_model;
+mod scaling_page;
 mod servers;
+mod session;
+mod specification;
 mod statistics;
+mod toggles;
+mod turns;
+mod workload;
 
+pub use ab::AbArguments;
 pub use command_line::BenchArguments;
 pub use expiry::ExpiryArguments;
 pub use frees::FreeArguments;
 pub use hits::HitArguments;
 pub use host::Host;
+pub use matrix::MatrixArguments;
+pub use noise::Comparison;
+pub use peers::{PeersArguments, PeersPart};
 pub use quick::{QuickOptions, quick};
-pub use results::Results;
-pub use servers::{Candidate, Program};
+pub use record::{Record, RunKind};
+pub use republish::RepublishArguments;
+pub use results::{Results, ServerRow};
+pub use scaling::ScalingArguments;
+pub use servers::{Candidate, Dialect, Program};
+pub use session::SessionArguments;
+pub use specification::SpecificationArguments;
 pub use statistics::{Range, Row, Sample, Shape, rows};
+pub use turns::{Contestant, Measurement, Outcome, Plan, RateOf, take_turns};
+pub use workload::Workload;
 
 use crate::load::LoadError;
 use std::io;
@@ -51,6 +84,9 @@ pub enum BenchError {
         /// What the kernel says.
         source: io::Error,
     },
+    /// A scenario, a switch or another argument does not hold.
+    #[error("{0}")]
+    Arguments(String),
     /// The kernel refused something else.
     #[error(transparent)]
     Io(#[from] io::Error),

@@ -1,6 +1,7 @@
 //! The servers of a benchmark: how each is found, started with persistence off on one CPU, and stopped.
 
-use super::ServerError;
+use super::{ServerError, memcached};
+use boxcar_sys::affinity::CpuList;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs;
@@ -39,6 +40,15 @@ impl Program {
     }
 }
 
+/// What a server speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// RESP.
+    Resp,
+    /// The text protocol of memcached.
+    Memcached,
+}
+
 /// A server that takes part.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
@@ -52,6 +62,10 @@ pub struct Candidate {
     pub arguments: Vec<String>,
     /// A null server: it is started for each shape, with the sizes of its requests and replies, and needs no keys.
     pub null: bool,
+    /// What it speaks.
+    pub dialect: Dialect,
+    /// Environment variables, beside those that are there anyway.
+    pub environment: Vec<(String, String)>,
 }
 
 impl Candidate {
@@ -59,7 +73,15 @@ impl Candidate {
     pub fn store(name: &str, program: Program, arguments: &[&str]) -> Candidate {
         let version = program.version();
         let arguments = arguments.iter().map(|&word| word.to_owned()).collect();
-        Candidate { name: name.to_owned(), version, program, arguments, null: false }
+        Candidate {
+            name: name.to_owned(),
+            version,
+            program,
+            arguments,
+            null: false,
+            dialect: Dialect::Resp,
+            environment: Vec::new(),
+        }
     }
 
     /// A null server over this backend, run by this very program.
@@ -71,33 +93,41 @@ impl Candidate {
             program,
             arguments: vec!["--network".to_owned(), network.to_owned()],
             null: true,
+            dialect: Dialect::Resp,
+            environment: Vec::new(),
         })
     }
 
-    /// The command that starts it on `cpu`, listening on `port`; `more` arguments come last.
-    pub fn command(&self, cpu: usize, port: &str, more: &[String]) -> Vec<String> {
-        let pinned = ["taskset", "-c", &cpu.to_string()].map(str::to_owned);
+    /// The command that starts it on `cpus`, listening on `port`; `more` arguments come last.
+    pub fn command(&self, cpus: &CpuList, port: &str, more: &[String]) -> Vec<String> {
+        let pinned = ["taskset", "-c", &cpus.to_string()].map(str::to_owned);
+        let set = self.environment.iter().map(|(name, value)| format!("{name}={value}"));
+        let environment: Vec<String> = if self.environment.is_empty() {
+            Vec::new()
+        } else {
+            ["env".to_owned()].into_iter().chain(set).collect()
+        };
         let port = ["--port", port].map(str::to_owned);
-        [&pinned[..], &self.program.words, &port, &self.arguments, more].concat()
+        [&pinned[..], &environment, &self.program.words, &port, &self.arguments, more].concat()
     }
 
     /// The same command with the program's name instead of its path, for results that leave this machine.
-    pub fn named_command(&self, cpu: usize, port: &str, more: &[String]) -> Vec<String> {
+    pub fn named_command(&self, cpus: &CpuList, port: &str, more: &[String]) -> Vec<String> {
         let mut named = self.clone();
         if let Some(name) = Path::new(&self.program.words[0]).file_name() {
             named.program.words[0] = name.to_string_lossy().into_owned();
         }
-        named.command(cpu, port, more)
+        named.command(cpus, port, more)
     }
 
     /// Starts it in `directory`, and waits until it answers.
     ///
     /// # Errors
     /// It cannot be started, ends, or does not answer; what it said is part of the message.
-    pub fn start(&self, cpu: usize, directory: &Path, more: &[String]) -> Result<Server, ServerError> {
+    pub fn start(&self, cpus: &CpuList, directory: &Path, more: &[String]) -> Result<Server, ServerError> {
         fs::create_dir_all(directory)?;
         let address = free_address()?;
-        let words = self.command(cpu, &address.port().to_string(), more);
+        let words = self.command(cpus, &address.port().to_string(), more);
         let log_path = directory.join("log");
         let log = fs::File::create(&log_path)?;
         let child = Command::new(&words[0])
@@ -109,7 +139,7 @@ impl Candidate {
             .spawn()
             .map_err(|source| ServerError::Start { program: words[0].clone(), source })?;
         let mut server = Server { child, address };
-        server.wait_ready(self.null, &log_path)?;
+        server.wait_ready(self, &log_path)?;
         Ok(server)
     }
 }
@@ -133,7 +163,7 @@ impl Server {
         self.child.id()
     }
 
-    fn wait_ready(&mut self, null: bool, log: &Path) -> Result<(), ServerError> {
+    fn wait_ready(&mut self, candidate: &Candidate, log: &Path) -> Result<(), ServerError> {
         let start = Instant::now();
         while start.elapsed() < START_TIMEOUT {
             if self.child.try_wait()?.is_some() {
@@ -142,8 +172,13 @@ impl Server {
                 let words: Vec<&str> = last.into_iter().rev().collect();
                 return Err(ServerError::Ended(words.join(" / ")));
             }
-            // A null server answers bytes, not commands: that it accepts is enough.
-            if if null { TcpStream::connect(self.address).is_ok() } else { answers_ping(self.address) } {
+            let ready = match candidate.dialect {
+                // A null server answers bytes, not commands: that it accepts is enough.
+                _ if candidate.null => TcpStream::connect(self.address).is_ok(),
+                Dialect::Resp => answers_ping(self.address),
+                Dialect::Memcached => memcached::answers(self.address),
+            };
+            if ready {
                 return Ok(());
             }
             std::thread::sleep(Duration::from_millis(20));
@@ -207,14 +242,29 @@ mod tests {
             program: Program::new(Path::new("/peers/run"), &["redis-server"]),
             arguments: vec!["--save".to_owned(), String::new()],
             null: false,
+            dialect: Dialect::Resp,
+            environment: vec![("A".to_owned(), "1".to_owned())],
         };
-        let command = candidate.command(0, "7000", &["--more".to_owned()]);
+        let command = candidate.command(&CpuList::from_iter([0]), "7000", &["--more".to_owned()]);
         assert_eq!(
             command,
-            ["taskset", "-c", "0", "/peers/run", "redis-server", "--port", "7000", "--save", "", "--more"]
+            [
+                "taskset",
+                "-c",
+                "0",
+                "env",
+                "A=1",
+                "/peers/run",
+                "redis-server",
+                "--port",
+                "7000",
+                "--save",
+                "",
+                "--more"
+            ]
         );
-        let named = candidate.named_command(0, "7000", &[]);
-        assert_eq!(named[3..5], ["run", "redis-server"]);
+        let named = candidate.named_command(&CpuList::from_iter([0]), "7000", &[]);
+        assert_eq!(named[5..7], ["run", "redis-server"]);
     }
 
     #[test]
@@ -227,8 +277,10 @@ mod tests {
             program,
             arguments: Vec::new(),
             null: false,
+            dialect: Dialect::Resp,
+            environment: Vec::new(),
         };
-        let error = candidate.start(0, &directory, &[]).unwrap_err().to_string();
+        let error = candidate.start(&CpuList::from_iter([0]), &directory, &[]).unwrap_err().to_string();
         fs::remove_dir_all(&directory).unwrap();
         assert!(error.contains("no memory"), "{error}");
     }

@@ -1,9 +1,12 @@
-//! `boxcar-bench`: benchmark runs. `quick` measures Boxcar, the null servers and the peers, `hits` their caches, `expiry` mass expiry, `frees` the freeing of huge values; `null` and `load` are
-//! `boxcar-null` and `boxcar-load` once more, so that one binary is enough for a run.
+//! `boxcar-bench`: benchmark runs, a row each in the table of subcommands; `null` and `load` are `boxcar-null` and `boxcar-load` once more, so
+//! that one binary is enough for a run.
 
 #![forbid(unsafe_code)]
 
-use boxcar_perf::bench::{BenchArguments, ExpiryArguments, FreeArguments, HitArguments};
+use boxcar_perf::bench::{
+    AbArguments, BenchArguments, ExpiryArguments, FreeArguments, HitArguments, MatrixArguments,
+    PeersArguments, RepublishArguments, ScalingArguments, SpecificationArguments,
+};
 use boxcar_perf::load::command_line::LoadArguments;
 use boxcar_perf::null::NullArguments;
 use clap::{Parser, Subcommand};
@@ -20,6 +23,18 @@ struct CommandLine {
 enum Run {
     /// Boxcar, the null servers and the peers in turns: a table of server CPU time, throughput and latency.
     Quick(BenchArguments),
+    /// Boxcar beside the null server and all peers: CPU time, latency at fixed rates, latency against throughput; a report.
+    Peers(PeersArguments),
+    /// Two builds of Boxcar: which differences are larger than the noise; a report.
+    Ab(AbArguments),
+    /// Each switch against each scenario: which differences are larger than the noise; a report.
+    Matrix(MatrixArguments),
+    /// One I/O thread, two, and more, and a model of what more cores would give; a report.
+    Scaling(ScalingArguments),
+    /// The report of a run again, with the flame graphs and counters that lie beside it.
+    Report(RepublishArguments),
+    /// The tables of perf/SPECIFICATION.md again, from the latest runs.
+    Specification(SpecificationArguments),
     /// Latency of reads while millions of other keys expire.
     Expiry(ExpiryArguments),
     /// Latency of reads while a value of millions of elements is freed.
@@ -35,6 +50,12 @@ enum Run {
 fn main() -> ExitCode {
     match CommandLine::parse().run {
         Run::Quick(arguments) => arguments.execute(),
+        Run::Peers(arguments) => arguments.execute(),
+        Run::Ab(arguments) => arguments.execute(),
+        Run::Matrix(arguments) => arguments.execute(),
+        Run::Scaling(arguments) => arguments.execute(),
+        Run::Report(arguments) => arguments.execute(),
+        Run::Specification(arguments) => arguments.execute(),
         Run::Expiry(arguments) => arguments.execute(),
         Run::Frees(arguments) => arguments.execute(),
         Run::Hits(arguments) => arguments.execute(),

@@ -1,0 +1,92 @@
+//! The switches of the matrix.
+
+/// One way of running Boxcar that differs from the default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Toggle {
+    /// Its name in the report.
+    pub name: &'static str,
+    /// Which of the server's properties it turns.
+    pub factor: &'static str,
+    /// Flags of the server, split at blanks.
+    pub flags: &'static str,
+    /// Environment variables.
+    pub environment: &'static [(&'static str, &'static str)],
+    /// Another build of the server, by the name that `--build` gives it.
+    pub build: Option<&'static str>,
+    /// May use all CPUs, the generator's too; else only the servers'.
+    pub unconfined: bool,
+}
+
+/// What a toggle is unless it says otherwise.
+const PLAIN: Toggle =
+    Toggle { name: "", factor: "", flags: "", environment: &[], build: None, unconfined: false };
+
+/// Flags that switch one property.
+const fn flags(factor: &'static str, name: &'static str, flags: &'static str) -> Toggle {
+    Toggle { name, factor, flags, ..PLAIN }
+}
+
+/// One factor at a time.
+pub(super) const TOGGLES: &[Toggle] = &[
+    flags("network", "epoll", "--network epoll"),
+    flags("network", "io_uring without multishot receive", "--uring-multishot-recv no"),
+    flags("network", "io_uring without buffer ring", "--uring-buffer-ring no --uring-multishot-recv no"),
+    flags("network", "io_uring without deferred task work", "--uring-defer-taskrun no"),
+    flags("network", "receive buffers of 4 KiB", "--receive-buffer-size 4096"),
+    flags("network", "receive buffers of 64 KiB", "--receive-buffer-size 65536"),
+    flags("dispatch", "rings", "--dispatch rings --worker-threads 1"),
+    flags("dispatch", "auto", "--dispatch auto"),
+    flags("threads", "two I/O threads on the one CPU", "--io-threads 2"),
+    Toggle { unconfined: true, ..flags("pinning", "not confined to a CPU", "") },
+    Toggle {
+        unconfined: true,
+        ..flags("pinning", "not confined, I/O thread pinned to CPU 0", "--cpu-affinity 0")
+    },
+    flags("busy poll", "busy-poll-us 50", "--busy-poll-us 50"),
+    Toggle { build: Some("mimalloc"), ..flags("allocator", "mimalloc", "") },
+    Toggle { build: Some("system"), ..flags("allocator", "the system's allocator", "") },
+    flags("allocator", "jemalloc without background thread", "--jemalloc-bg-thread no"),
+    Toggle {
+        environment: &[("_RJEM_MALLOC_CONF", "narenas:1")],
+        ..flags("allocator", "jemalloc with one arena", "")
+    },
+    flags("huge pages", "no huge pages", "--disable-thp yes"),
+    flags("prefetch", "prefetch off", "--prefetch no"),
+    flags("batching", "batches of 16 commands", "--batch-commands 16"),
+    flags("probes", "command timing off", "--command-timing no"),
+    flags("probes", "XDP: probe on the wire", "--xdp on --xdp-probe yes"),
+];
+
+/// Two at once, where one may need the other.
+pub(super) const PAIRS: &[Toggle] = &[
+    flags("pair", "epoll and rings", "--network epoll --dispatch rings --worker-threads 1"),
+    flags("pair", "epoll and busy poll", "--network epoll --busy-poll-us 50"),
+    flags("pair", "rings and prefetch off", "--dispatch rings --worker-threads 1 --prefetch no"),
+];
+
+/// Switches that were asked for and that the server does not have.
+pub(super) const ABSENT: &[&str] = &[
+    "zero-copy threshold: the server copies every reply and has no switch for it yet",
+    "persistence: the server keeps nothing on disk yet",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn names_are_different_and_every_switch_switches() {
+        let all = || TOGGLES.iter().chain(PAIRS);
+        let names: HashSet<&str> = all().map(|toggle| toggle.name).collect();
+        assert_eq!(names.len(), TOGGLES.len() + PAIRS.len());
+        for toggle in all() {
+            let turns = !toggle.flags.is_empty()
+                || !toggle.environment.is_empty()
+                || toggle.build.is_some()
+                || toggle.unconfined;
+            assert!(turns && !toggle.factor.is_empty(), "{}", toggle.name);
+            assert_eq!(toggle.flags.split_whitespace().count() % 2, 0, "{}: --name value", toggle.name);
+        }
+    }
+}
