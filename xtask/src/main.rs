@@ -10,6 +10,7 @@ mod fuzz;
 mod latency;
 mod machine;
 mod oracle;
+mod profile;
 mod reference;
 mod run;
 mod setup;
@@ -38,6 +39,8 @@ enum Subcommand {
     Test(test::Arguments),
     /// Measure: `bench quick` compares Boxcar with its peers on this machine
     Bench(bench::Arguments),
+    /// Record the server under load: flame graphs, time off the CPU, system calls, counts for each operation
+    Profile(profile::Arguments),
     /// Build the kernel-side programs, installing what that needs
     Ebpf,
     /// Draw the latency that a running server measures on the wire, live
@@ -60,6 +63,7 @@ impl Subcommand {
             Self::Run(arguments) => run::run(&arguments),
             Self::Test(arguments) => test::run(&arguments),
             Self::Bench(arguments) => bench::run(&arguments),
+            Self::Profile(arguments) => profile::run_subcommand(&arguments),
             Self::Ebpf => ebpf::run_subcommand(),
             Self::Latency(arguments) => latency::run(&arguments),
             Self::Tidy => tidy::run(),
