@@ -57,7 +57,7 @@ mod tests {
     #[test]
     fn a_mount_is_seen_inside_only() {
         let before = fs::read_to_string("/proc/self/mounts").unwrap();
-        match with(|| mounted()) {
+        match with(mounted) {
             Ok(inside) => assert!(inside),
             // Containers may not mount.
             Err(error) => assert_eq!(error.raw_os_error(), Some(nix::libc::EPERM), "{error}"),

@@ -8,8 +8,11 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The profile of the workspace's Cargo.toml.
+/// The name of the cargo profile. It is defined here and not in Cargo.toml, so that commits from before can be built with it.
 const PROFILE: &str = "profiling";
+
+/// What it is: what ships, with the names of the functions that the compiler has inlined.
+const SETTINGS: &[&str] = &["profile.profiling.inherits='release'", "profile.profiling.debug='limited'"];
 
 /// What `cargo xtask profile` takes.
 #[derive(clap::Args)]
@@ -62,9 +65,10 @@ fn build_server(checkout: &Path) -> anyhow::Result<PathBuf> {
     let target = workspace::target_directory()?;
     let mut build = cargo();
     build.current_dir(checkout).args(["build", "--package", SERVER_PACKAGE, "--bin", SERVER_BINARY]);
-    // A commit from before this command existed has no such profile.
-    build.args(["--profile", PROFILE, "--config", &format!("profile.{PROFILE}.inherits='release'")]);
-    build.args(["--config", "build.rustflags=['-Cforce-frame-pointers=yes']"]);
+    build.args(["--profile", PROFILE, "--config", "build.rustflags=['-Cforce-frame-pointers=yes']"]);
+    for setting in SETTINGS {
+        build.args(["--config", setting]);
+    }
     build.env("CFLAGS", "-fno-omit-frame-pointer").env("CARGO_TARGET_DIR", &target);
     // They would replace the flags above.
     build.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");

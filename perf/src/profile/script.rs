@@ -67,10 +67,11 @@ pub fn read(mut text: impl BufRead, mut take: impl FnMut(Record)) -> Result<(), 
         // Thread names are bytes.
         let text = String::from_utf8_lossy(&line);
         let text = text.trim_end();
-        if end || text.is_empty() || !text.starts_with([' ', '\t']) {
-            if let Some(sample) = sample.take() {
-                take(sample);
-            }
+        // Frames begin with a tab; other lines may begin with blanks, which bring names of threads to the same length.
+        if (end || !text.starts_with('\t'))
+            && let Some(sample) = sample.take()
+        {
+            take(sample);
         }
         if end {
             return Ok(());
@@ -78,7 +79,6 @@ pub fn read(mut text: impl BufRead, mut take: impl FnMut(Record)) -> Result<(), 
         if text.is_empty() {
             continue;
         }
-        // Names of threads may begin with a blank, frames always begin with a tab.
         if text.starts_with('\t') {
             if let Some(Record { kind: Kind::Sample { frames, .. }, .. }) = &mut sample {
                 frames.push(frame(text).ok_or_else(|| ProfileError::Script(text.to_owned()))?);
@@ -187,14 +187,22 @@ boxcar-io-0 29439  1132.324786001:     500000 cpu-clock:pppH: \n";
 
     #[test]
     fn samples_have_their_frames() {
-        let text = "a thread 7  3.000000002: sched:sched_switch: prev_comm=x ==> y\n\
+        let text = "     io 6  2.5: raw_syscalls:sys_exit: NR 426 = 19\n\
+                    a thread 7  3.000000002: sched:sched_switch: prev_comm=x ==> y\n\
                     \tffffffff821f8298 __schedule ([kernel.kallsyms])\n\
                     \t            1f5e <a::B as c::D(E)>::f (/srv/boxcar)\n\
                     \n\
                     a thread 7  3.000000005: PERF_RECORD_SWITCH OUT preempt\n\
                     a thread 7  3.000000009: PERF_RECORD_SWITCH IN         \n\
                     a thread 7  4.5: PERF_RECORD_LOST lost 12\n";
-        let records = records(text);
+        let mut records = records(text);
+        let first = records.remove(0);
+        let exit = Kind::Sample {
+            event: "raw_syscalls:sys_exit".to_owned(),
+            details: "NR 426 = 19".to_owned(),
+            frames: Vec::new(),
+        };
+        assert_eq!((first.thread.as_str(), first.tid, first.kind), ("io", 6, exit));
         let Kind::Sample { event, details, frames } = &records[0].kind else { panic!("{records:?}") };
         assert_eq!((event.as_str(), details.as_str()), ("sched:sched_switch", "prev_comm=x ==> y"));
         assert!(frames[0].in_kernel() && !frames[1].in_kernel());
