@@ -292,6 +292,7 @@ fn follow_config(server: &Arc<Server>, workers: &Arc<Workers>) {
         rows::JEMALLOC_MUZZY_DECAY_MS.into(),
     ];
     config.on_any_change(&tuning, |config| allocator::tune(Tuning::of(config)));
+    config.on_change(rows::DISABLE_THP, apply_huge_pages);
     config.on_change(rows::ACTIVEDEFRAG, check_defragmentation);
     config.on_change(rows::DIR, |config| {
         nix::unistd::chdir(&*config.text(rows::DIR)).map_err(|error| error.desc().to_owned())
@@ -338,12 +339,18 @@ fn adjust_open_files(config: &Config) {
 /// Huge pages and the allocator, before there is any data.
 fn adjust_memory(config: &Config) -> Result<(), StartError> {
     if config.bool(rows::DISABLE_THP)
-        && let Err(error) = nix::sys::prctl::set_thp_disable(true)
+        && let Err(error) = apply_huge_pages(config)
     {
-        tracing::warn!("disable-thp: transparent huge pages stay as they are: {}", error.desc());
+        tracing::warn!("transparent huge pages stay as they are: {error}");
     }
     check_defragmentation(config).map_err(StartError::Allocator)?;
     allocator::tune(Tuning::of(config)).map_err(StartError::Allocator)
+}
+
+/// Lets the kernel back memory by huge pages, or not.
+fn apply_huge_pages(config: &Config) -> Result<(), String> {
+    nix::sys::prctl::set_thp_disable(config.bool(rows::DISABLE_THP))
+        .map_err(|error| format!("disable-thp: {}", error.desc()))
 }
 
 fn check_defragmentation(config: &Config) -> Result<(), String> {

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`driver`] | the I/O event loop: one [`Driver`] a thread, over io_uring or epoll, calling a [`Handler`] |
 //! | [`socket`] | listeners, socket options, addresses printed as Redis prints them |
+//! | [`allocator`] | what jemalloc is told when the process starts
 //! | [`affinity`] | CPU lists and thread pinning |
 //! | [`clock`] | time stamps from the CPU's counter, wall clock, monotonic clock |
 //! | [`memory`] | page-aligned regions that the kernel may share with us |
@@ -16,6 +17,7 @@
 compile_error!("boxcar-sys speaks to the Linux kernel only");
 
 pub mod affinity;
+pub mod allocator;
 pub mod clock;
 pub mod driver;
 pub mod memory;

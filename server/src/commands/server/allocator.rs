@@ -247,6 +247,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn jemalloc_asks_for_huge_pages() {
+        use tikv_jemalloc_ctl::{Access, AsName};
+        let thp: &'static [u8] = b"opt.thp\0".name().read().unwrap();
+        assert_eq!(thp, b"always\0");
+    }
+
+    #[test]
     fn jemalloc_takes_what_the_directives_may_say() {
         for (background_thread, dirty_decay_ms, muzzy_decay_ms) in
             [(true, 0, -1), (false, -1, 5), (true, i64::from(i32::MAX), 0)]

@@ -89,8 +89,8 @@ directives! {
     /// Startup warnings to pass over.
     IGNORE_WARNINGS: Text = text("ignore-warnings", "").kept();
 
-    /// Turn transparent huge pages off for the process.
-    DISABLE_THP: bool = switch("disable-thp", true).startup();
+    /// Do without transparent huge pages; data that has them keeps them until it moves.
+    DISABLE_THP: bool = switch("disable-thp", false);
 
     /// Adjust the kernel's out-of-memory score of the process.
     OOM_SCORE_ADJ: OomScoreAdj = choice::<OomScoreAdj>("oom-score-adj", OomScoreAdj::No as u8)

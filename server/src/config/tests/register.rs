@@ -15,7 +15,7 @@ use crate::config::{ClientClass, Config, MemoryShare, OutputLimit, reference};
 const REDIS_DEFAULTS: &str = include_str!("redis-defaults.txt");
 
 /// Defaults that are not Redis's: no snapshots exist, and I/O threads follow the cores.
-const DIFFERENT: [&str; 2] = ["save", "io-threads"];
+const DIFFERENT: [&str; 3] = ["save", "io-threads", "disable-thp"];
 
 #[test]
 fn every_directive_of_redis_is_here_with_its_default() {
