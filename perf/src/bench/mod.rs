@@ -8,6 +8,7 @@
 mod client;
 mod command_line;
 mod expiry;
+mod frees;
 mod hits;
 mod host;
 mod quick;
@@ -17,6 +18,7 @@ mod statistics;
 
 pub use command_line::BenchArguments;
 pub use expiry::ExpiryArguments;
+pub use frees::FreeArguments;
 pub use hits::HitArguments;
 pub use host::Host;
 pub use quick::{QuickOptions, quick};
