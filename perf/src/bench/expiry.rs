@@ -183,7 +183,7 @@ impl ExpiryArguments {
             cpus: CpuList::from_iter([self.load_cpu]),
             keys: self.read_keys,
             values: Values::new(64, 64),
-            mix: Mix { get: 1, set: 0 },
+            mix: Mix::get_set(1, 0),
             pace: Pace::Open(self.rate),
             warmup: Duration::ZERO,
             extent: Extent::Time(duration),

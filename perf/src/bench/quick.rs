@@ -49,7 +49,7 @@ impl QuickOptions {
             cpus: CpuList::from_iter([self.load_cpu]),
             keys: self.keys,
             values: Values::new(self.value_size, self.value_size),
-            mix: if shape.set { Mix { get: 0, set: 1 } } else { Mix { get: 1, set: 0 } },
+            mix: if shape.set { Mix::get_set(0, 1) } else { Mix::get_set(1, 0) },
             warmup: self.warmup,
             extent: Extent::Time(self.measure),
             preload,

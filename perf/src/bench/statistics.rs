@@ -179,7 +179,7 @@ pub(super) mod tests {
                 busiest_thread: 0.3,
             },
             server: Some(ServerCost { us_per_op: cpu, seconds: 1.0, cpus: 1.0 }),
-            warnings: Vec::new(),
+            ..LoadReport::default()
         };
         Sample { server: server.to_owned(), shape, round, report }
     }

@@ -27,7 +27,7 @@ enum Run {
     /// Hit rates of a cache at maxmemory, Boxcar's and its peers'.
     Hits(HitArguments),
     /// The same as boxcar-load.
-    Load(LoadArguments),
+    Load(Box<LoadArguments>),
     /// The same as boxcar-null.
     Null(NullArguments),
 }

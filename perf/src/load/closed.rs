@@ -4,8 +4,7 @@
 //! meantime, so a closed loop shows what a server can do and hides what its clients would suffer: see the open loop.
 
 use super::LoadError;
-use super::keys::Keys;
-use super::requests::Requests;
+use super::script::Script;
 use super::tally::Window;
 use super::worker::Worker;
 use nix::sys::epoll::EpollFlags;
@@ -22,14 +21,6 @@ pub(super) struct Course {
     pub ends_at: u64,
     /// Nor are more than this many sent that count.
     pub quota: u64,
-}
-
-/// Requests of which kind, on which keys, how many at a time.
-#[derive(Debug)]
-pub(super) struct Script {
-    pub requests: Requests,
-    pub keys: Keys,
-    pub depth: usize,
 }
 
 /// Runs a worker's closed loop.
@@ -80,6 +71,7 @@ impl ClosedLoop<'_, '_> {
                 self.window.advance(now);
             }
             self.worker.publish();
+            self.worker.tally.advance_log(now);
             if now >= self.course.ends_at {
                 self.window.close(now, &mut self.worker.tally);
                 if now - self.course.ends_at > DRAIN {
@@ -96,7 +88,7 @@ impl ClosedLoop<'_, '_> {
     /// Takes what arrived on `token`, and sends the next batch when the last one is complete. Returns the time.
     #[inline]
     fn readable(&mut self, token: usize, earlier: u64) -> Result<u64, LoadError> {
-        let Some(arrived) = self.worker.receive(token)? else { return Ok(earlier) };
+        let Some(mut arrived) = self.worker.receive(token)? else { return Ok(earlier) };
         let now = self.worker.shared.now();
         self.window.advance(now);
         let connection = &self.worker.connections[token];
@@ -105,12 +97,13 @@ impl ClosedLoop<'_, '_> {
             let replies = u64::from(arrived.replies);
             self.worker.tally.completed += replies;
             if sent_at >= self.course.measured_from {
-                self.worker.tally.latency.saturating_record_n((now - sent_at).max(1), replies);
+                self.worker.tally.record((now - sent_at).max(1), replies, &self.worker.answers);
             }
         }
-        self.worker.tally.note(arrived);
+        self.worker.tally.note(&mut arrived, &self.worker.answers);
         if complete {
             self.busy -= 1;
+            self.worker.renew_if_spent(token)?;
             self.send_batch(token, now)?;
         }
         Ok(now)
@@ -121,7 +114,8 @@ impl ClosedLoop<'_, '_> {
             return Ok(());
         }
         let measured = now >= self.course.measured_from;
-        let depth = self.script.depth as u64;
+        let connection = &mut self.worker.connections[token];
+        let depth = (self.script.depth as u64).min(connection.remaining);
         let count = if measured { depth.min(self.quota) } else { depth };
         if count == 0 {
             return Ok(());
@@ -129,13 +123,13 @@ impl ClosedLoop<'_, '_> {
         if measured {
             self.quota -= count;
         }
-        let connection = &mut self.worker.connections[token];
-        let journal = self.worker.verified.as_ref().map(|_| &mut connection.journal);
-        let bytes = self.script.requests.encode(count as usize, &mut self.script.keys, journal);
+        let bytes = self.script.encode(count as usize, connection.number, &mut connection.journal);
         let outcome = connection.send(bytes);
+        connection.remaining -= count;
         connection.sent_at = now;
         connection.inflight = count as u32;
         self.busy += 1;
+        self.worker.tally.sent(count);
         self.worker.after_send(token, outcome)
     }
 }

@@ -16,6 +16,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A HELLO reply is below 300 bytes with today's servers.
 const MAX_GREETING: usize = 16 * 1024;
 
+/// Asks for RESP3.
+pub(super) const HELLO: &[u8] = b"*2\r\n$5\r\nHELLO\r\n$1\r\n3\r\n";
+
 /// A server's address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Endpoint {
@@ -64,6 +67,29 @@ pub(super) fn connect(endpoint: &Endpoint, protocol: Protocol) -> Result<Socket,
     Ok(socket)
 }
 
+/// Begins to connect once more, in non-blocking mode: over TCP it may still be under way when this returns, and what
+/// is written meanwhile waits. Nobody has greeted.
+pub(super) fn reconnect(endpoint: &Endpoint) -> Result<Socket, LoadError> {
+    let failed = |source: io::Error| LoadError::Connect { endpoint: endpoint.clone(), source };
+    let begin = || match endpoint {
+        Endpoint::Tcp(address) => {
+            let socket = Socket::new(Domain::for_address(*address), Type::STREAM, Some(Transport::TCP))?;
+            socket.set_tcp_nodelay(true)?;
+            socket.set_nonblocking(true)?;
+            match socket.connect(&SockAddr::from(*address)) {
+                Err(error) if error.raw_os_error() != Some(Errno::EINPROGRESS as i32) => Err(error),
+                _ => Ok(socket),
+            }
+        }
+        Endpoint::Unix(_) => {
+            let socket = open(endpoint)?;
+            socket.set_nonblocking(true)?;
+            Ok(socket)
+        }
+    };
+    begin().map_err(failed)
+}
+
 fn open(endpoint: &Endpoint) -> io::Result<Socket> {
     match endpoint {
         Endpoint::Tcp(address) => {
@@ -88,7 +114,7 @@ fn greet(mut socket: &Socket, endpoint: &Endpoint) -> Result<(), LoadError> {
     let refused =
         |reply: &[u8]| LoadError::Greeting { reply: String::from_utf8_lossy(reply).trim_end().to_owned() };
     socket.set_read_timeout(Some(CONNECT_TIMEOUT)).map_err(failed)?;
-    socket.write_all(b"*2\r\n$5\r\nHELLO\r\n$1\r\n3\r\n").map_err(failed)?;
+    socket.write_all(HELLO).map_err(failed)?;
     let mut replies = super::replies::Replies::new(None);
     let (mut greeting, mut counter) = (Vec::new(), Answered(false));
     while !counter.0 {

@@ -11,8 +11,11 @@ use std::sync::Arc;
 pub enum Distribution {
     /// Each key equally often, at random.
     Uniform,
-    /// Key number `r` with probability proportional to `1 / (r + 1)^exponent`; the exponent is above 0, usually 0.99.
+    /// Key number `r` with probability proportional to `1 / (r + 1)^exponent`, exactly; the exponent is above 0, usually
+    /// 0.99 (what YCSB calls theta).
     Zipf(f64),
+    /// The first key with this probability (0 to 1), any of all keys equally often otherwise.
+    Hot(f64),
     /// One after the other, from the first to the last and round again; every thread walks a range of its own.
     Sequential,
 }
@@ -45,6 +48,7 @@ pub(super) struct Keys {
 #[derive(Debug, Clone)]
 enum Source {
     Uniform { count: u64 },
+    Hot { count: u64, below: u64 },
     Samples { ring: Arc<[u32]>, next: usize },
     Sequence { range: Range<u64>, next: u64 },
 }
@@ -61,6 +65,7 @@ impl Keys {
         let mut rng = SmallRng::seed_from_u64(seed);
         let source = match distribution {
             Distribution::Uniform => Source::Uniform { count },
+            Distribution::Hot(share) => Source::Hot { count, below: (share * 4_294_967_296.0) as u64 },
             Distribution::Zipf(_) => {
                 Source::Samples { ring: Arc::clone(samples), next: rng.random_range(0..samples.len()) }
             }
@@ -84,6 +89,14 @@ impl Keys {
             // Multiply and shift: uniform up to a bias of count / 2^64.
             Source::Uniform { count } => {
                 ((u128::from(self.rng.next_u64()) * u128::from(*count)) >> 64) as u64
+            }
+            Source::Hot { count, below } => {
+                let bits = self.rng.next_u64();
+                if u64::from(self.rng.next_u32()) < *below {
+                    0
+                } else {
+                    ((u128::from(bits) * u128::from(*count)) >> 64) as u64
+                }
             }
             Source::Samples { ring, next } => {
                 let key = ring[*next];
@@ -145,6 +158,13 @@ mod tests {
         }
         assert!(counts[0] > 50 * counts[99], "the first key is far hotter than the hundredth");
         assert!(counts.iter().filter(|&&n| n > 0).count() > 990, "the tail is drawn too");
+    }
+
+    #[test]
+    fn a_hot_key_has_its_share() {
+        let counts = counts(Distribution::Hot(0.5), 100, 1_000_000);
+        assert!((500_000..510_000).contains(&counts[0]), "{}", counts[0]);
+        assert!(counts[1..].iter().all(|&n| (4_500..5_500).contains(&n)), "{counts:?}");
     }
 
     #[test]

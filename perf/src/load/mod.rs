@@ -1,33 +1,51 @@
 //! The load generator.
 //!
 //! Each thread owns an epoll instance, its share of the connections, one buffer to build requests in and one to read
-//! replies into; nothing is shared while the run lasts but a stop flag and a counter for the progress line. Requests
-//! are patched into templates, replies are stepped over without a copy, so that an operation in a deep pipeline
-//! costs little more than the kernel's share of its batch. What the generator spends is measured and reported with
-//! every run: a generator that needs as much as its server measures itself.
+//! replies into; nothing is shared while the run lasts but a stop flag and a counter for the progress line (and the
+//! register of versions, if replies are verified). Plain GETs and SETs are patched into templates, and their replies
+//! are stepped over without a copy, so that an operation in a deep pipeline costs little more than the kernel's share
+//! of its batch. Everything else is written by the rows of one table ([`rows()`]), and a journal remembers what was
+//! asked. What the generator spends is measured and reported with every run: a generator that needs as much as its
+//! server measures itself.
 
 mod closed;
 pub mod command_line;
 mod connection;
 mod endpoint;
+mod hlog;
 mod keys;
+mod mix;
 mod open;
+mod percentiles;
+mod progress;
 mod replies;
 mod report;
 mod requests;
+mod rows;
 mod run;
+mod script;
+mod sizes;
+mod sweep;
 mod tally;
+mod values;
 mod worker;
 
 pub use endpoint::{Endpoint, Protocol};
 pub use keys::{Distribution, MAX_KEYS};
+pub use mix::Mix;
+pub use percentiles::{Latency, Percentile};
 pub use replies::ReplyError;
-pub use report::{Latency, LoadReport, OwnCost, ServerCost};
-pub use requests::{DEFAULT_PREFIX, KEY_DIGITS, Kind, Mix, Values, request_len};
+pub use report::{LoadReport, OwnCost, RowReport, ServerCost};
+pub use requests::{DEFAULT_PREFIX, Kind, request_len};
+pub use rows::{Family, Row, rows};
 pub use run::{Progress, run};
+pub use sizes::Sizes;
+pub use sweep::{Knee, SweepOptions, SweepPoint, SweepReport, Verdict, sweep};
+pub use values::{KEY_DIGITS, Values};
 
 use boxcar_sys::affinity::CpuList;
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 use thiserror::Error;
 
@@ -37,6 +55,12 @@ const MAX_BATCH_BYTES: usize = 1 << 30;
 
 /// Most requests in flight on one connection. Far beyond what helps, and small enough to be counted in 32 bits.
 pub const MAX_PIPELINE: usize = 1 << 20;
+
+/// Verification keeps eight bytes for each key, so this many take 2 GiB.
+const MAX_VERIFIED_KEYS: u64 = 1 << 28;
+
+/// Members of a collection; their names have seven digits.
+pub const MAX_MEMBERS: u64 = 10_000_000;
 
 /// Why a run did not come to its end.
 #[derive(Debug, Error)]
@@ -83,12 +107,20 @@ pub enum LoadError {
         endpoint: Endpoint,
     },
     /// Some keys could not be set before the run.
-    #[error("cannot load the keys: {errors} of the SETs failed, the first with: {first}")]
+    #[error("cannot load the keys: {errors} of the writes failed, the first with: {first}")]
     Preload {
         /// How many.
         errors: u64,
         /// The first one's text.
         first: String,
+    },
+    /// The log of latencies cannot be written.
+    #[error("cannot write {path}: {source}")]
+    Log {
+        /// The file.
+        path: PathBuf,
+        /// What the kernel says.
+        source: io::Error,
     },
     /// Options that make no sense together, or beyond their bounds.
     #[error("{0}")]
@@ -147,8 +179,18 @@ pub struct LoadOptions {
     pub distribution: Distribution,
     /// Sizes of values.
     pub values: Values,
-    /// Shares of GET and SET.
+    /// What is asked.
     pub mix: Mix,
+    /// Members of each hash, list, set, sorted set, ...: as many as are loaded, and between which requests choose; 1 to
+    /// [`MAX_MEMBERS`].
+    pub members: u64,
+    /// Shortest and longest lifetime of what SET writes, in milliseconds; `None`: it stays.
+    pub expire: Option<(u64, u64)>,
+    /// Requests after which a connection is closed and opened anew; `None`: never.
+    pub churn: Option<u64>,
+    /// Open loop: what comes due on a connection while a reply is outstanding waits for it, and leaves together in one
+    /// write of at most `pipeline` requests, as with a client that batches by itself.
+    pub auto_batch: bool,
     /// Seed of all that is random.
     pub seed: u64,
     /// Closed or open loop.
@@ -163,6 +205,8 @@ pub struct LoadOptions {
     pub verify: bool,
     /// The server's process, to watch its CPU time.
     pub server_pid: Option<u32>,
+    /// File for a log of latencies by interval (HdrHistogram's `.hlog`).
+    pub hlog: Option<PathBuf>,
 }
 
 impl LoadOptions {
@@ -179,7 +223,11 @@ impl LoadOptions {
             key_prefix: DEFAULT_PREFIX.to_owned(),
             distribution: Distribution::Uniform,
             values: Values::new(64, 64),
-            mix: Mix { get: 1, set: 0 },
+            mix: Mix::only(Kind::Get),
+            members: 16,
+            expire: None,
+            churn: None,
+            auto_batch: false,
             seed: 1,
             pace: Pace::Closed,
             warmup: Duration::ZERO,
@@ -187,7 +235,25 @@ impl LoadOptions {
             preload: true,
             verify: false,
             server_pid: None,
+            hlog: None,
         }
+    }
+
+    /// About the bytes of the largest request's values.
+    fn largest_request(&self) -> usize {
+        let elements = self.mix.shares().iter().map(|share| share.elements as usize).max().unwrap_or(1);
+        elements.saturating_mul(self.values.max())
+    }
+
+    /// Requests that a connection gets before it is closed.
+    fn requests_per_connection(&self) -> u64 {
+        self.churn.unwrap_or(u64::MAX)
+    }
+
+    /// Weights of GET and SET, if the run can do with plain requests: nothing else is asked, nobody looks at what the
+    /// replies hold, and nothing is added to a SET.
+    fn plain(&self) -> Option<requests::Shares> {
+        self.mix.plain().filter(|_| !self.verify && self.expire.is_none())
     }
 
     /// Refuses what cannot be run, naming the option and its bounds.
@@ -203,14 +269,39 @@ impl LoadOptions {
                 format!("the pipeline's depth is 1 to {MAX_PIPELINE}"),
             ),
             ((1..=MAX_KEYS).contains(&self.keys), format!("the number of keys is 1 to {MAX_KEYS}")),
-            (self.mix.get > 0 || self.mix.set > 0, "the mix needs GETs or SETs".to_owned()),
+            (!self.mix.shares().is_empty(), "the mix needs a command with a weight above 0".to_owned()),
             (
-                self.pipeline.saturating_mul(self.values.max()) <= MAX_BATCH_BYTES,
+                (1..=MAX_MEMBERS).contains(&self.members),
+                format!("the number of members is 1 to {MAX_MEMBERS}"),
+            ),
+            (
+                self.expire.is_none_or(|(shortest, longest)| (1..=longest).contains(&shortest)),
+                "a lifetime is at least 1 ms, and the shortest not above the longest".to_owned(),
+            ),
+            (self.churn != Some(0), "a connection has at least 1 request".to_owned()),
+            (
+                !self.auto_batch || self.pace != Pace::Closed,
+                "automatic batching is for the open loop: give a rate".to_owned(),
+            ),
+            (
+                !self.verify || self.keys <= MAX_VERIFIED_KEYS,
+                format!("verification holds at most {MAX_VERIFIED_KEYS} keys"),
+            ),
+            (
+                !self.verify || self.keys >= self.connections as u64,
+                "verification needs a key for each connection, which alone writes it".to_owned(),
+            ),
+            (
+                self.pipeline.saturating_mul(self.largest_request()) <= MAX_BATCH_BYTES,
                 format!("a pipeline of values is at most {MAX_BATCH_BYTES} bytes"),
             ),
             (
                 !matches!(self.distribution, Distribution::Zipf(exponent) if !(exponent > 0.0 && exponent <= 10.0)),
                 "the Zipf exponent is above 0 and at most 10".to_owned(),
+            ),
+            (
+                !matches!(self.distribution, Distribution::Hot(share) if !(0.0..=1.0).contains(&share)),
+                "the hot key's share is 0 to 1".to_owned(),
             ),
             (
                 !matches!(self.pace, Pace::Open(rate) if !(rate > 0.0 && rate <= 1e9)),

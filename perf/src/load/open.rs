@@ -6,7 +6,9 @@
 //! connection `i mod connections`; so nothing has to be remembered of a request but its number.
 
 use super::LoadError;
-use super::closed::{Course, Script};
+use super::closed::Course;
+use super::connection::Connection;
+use super::script::Script;
 use super::tally::Window;
 use super::worker::{TIMER, Worker};
 use nix::sys::epoll::EpollFlags;
@@ -77,6 +79,16 @@ pub(super) fn run(
     .run()
 }
 
+/// How many requests may be sent on a connection now.
+#[inline]
+fn room(script: &Script, connection: &Connection) -> u64 {
+    let inflight = u64::from(connection.inflight);
+    if connection.has_unsent() || (script.together && inflight > 0) {
+        return 0;
+    }
+    (script.depth as u64).saturating_sub(inflight).min(connection.remaining)
+}
+
 struct OpenLoop<'l, 'a> {
     worker: &'l mut Worker<'a>,
     script: &'l mut Script,
@@ -126,6 +138,7 @@ impl OpenLoop<'_, '_> {
                 }
             }
             self.worker.publish();
+            self.worker.tally.advance_log(now);
             if now >= self.course.ends_at {
                 self.window.close(now, &mut self.worker.tally);
                 if now - self.course.ends_at > DRAIN {
@@ -148,7 +161,6 @@ impl OpenLoop<'_, '_> {
     /// Hands every request that has come due to its connection, and sends what can be sent.
     fn release(&mut self, now: u64) -> Result<(), LoadError> {
         let connections = self.worker.connections.len() as u64;
-        let depth = self.script.depth as u32;
         while self.next < self.total {
             let due = self.schedule.due(self.next);
             if due > now {
@@ -157,7 +169,7 @@ impl OpenLoop<'_, '_> {
             let token = (self.next % connections) as usize;
             let connection = &mut self.worker.connections[token];
             if connection.owed == 0 {
-                if connection.inflight < depth && !connection.has_unsent() {
+                if room(self.script, connection) > 0 {
                     self.worker.tally.lag.saturating_record((now - due).max(1));
                 }
                 self.waiting.push(token);
@@ -174,44 +186,49 @@ impl OpenLoop<'_, '_> {
     /// Sends as many of the requests that connection `token` owes as its pipeline has room for.
     fn send_owed(&mut self, token: usize) -> Result<(), LoadError> {
         let connection = &mut self.worker.connections[token];
-        let room = (self.script.depth as u64).saturating_sub(u64::from(connection.inflight));
-        let count = connection.owed.min(room);
-        if count == 0 || connection.has_unsent() {
+        let count = connection.owed.min(room(self.script, connection));
+        if count == 0 {
             return Ok(());
         }
-        let journal = self.worker.verified.as_ref().map(|_| &mut connection.journal);
-        let bytes = self.script.requests.encode(count as usize, &mut self.script.keys, journal);
+        let bytes = self.script.encode(count as usize, connection.number, &mut connection.journal);
         let outcome = connection.send(bytes);
+        connection.remaining -= count;
         connection.owed -= count;
         connection.inflight += count as u32;
+        self.worker.tally.sent(count);
         self.worker.after_send(token, outcome)
     }
 
     fn readable(&mut self, token: usize, earlier: u64) -> Result<u64, LoadError> {
-        let Some(arrived) = self.worker.receive(token)? else { return Ok(earlier) };
+        let Some(mut arrived) = self.worker.receive(token)? else { return Ok(earlier) };
         let now = self.worker.shared.now();
         self.window.advance(now);
         if self.window.is_open() && now < self.course.ends_at {
             self.worker.tally.completed += u64::from(arrived.replies);
         }
-        for _ in 0..arrived.replies {
-            self.record_oldest(token, now);
+        for index in 0..arrived.replies as usize {
+            let share = self.worker.answers.get(index).map(|answer| answer.share);
+            self.record_oldest(token, now, share);
         }
         self.answered += u64::from(arrived.replies);
-        self.worker.tally.note(arrived);
+        self.worker.tally.note(&mut arrived, &self.worker.answers);
+        if self.worker.connections[token].inflight == 0 {
+            self.worker.renew_if_spent(token)?;
+        }
         self.send_owed(token)?;
         Ok(now)
     }
 
-    /// Records the latency of the oldest unanswered request of a connection, as of `now`.
-    fn record_oldest(&mut self, token: usize, now: u64) {
+    /// Records the latency of the oldest unanswered request of a connection, as of `now`; `share` is its
+    /// part of the mix, if a journal tells.
+    fn record_oldest(&mut self, token: usize, now: u64, share: Option<u16>) {
         let connections = self.worker.connections.len() as u64;
         let connection = &mut self.worker.connections[token];
         let number = connection.answered * connections + token as u64;
         connection.answered += 1;
         if number >= self.first_measured {
             let latency = now.saturating_sub(self.schedule.due(number));
-            self.worker.tally.latency.saturating_record(latency.max(1));
+            self.worker.tally.record_one(latency.max(1), share);
         }
     }
 
@@ -220,8 +237,13 @@ impl OpenLoop<'_, '_> {
         let measured_before = self.worker.tally.latency.len();
         for token in 0..self.worker.connections.len() {
             let connection = &self.worker.connections[token];
-            for _ in 0..u64::from(connection.inflight) + connection.owed {
-                self.record_oldest(token, now);
+            let (inflight, owed) = (u64::from(connection.inflight), connection.owed);
+            for _ in 0..inflight {
+                let share = self.worker.connections[token].journal.pop_front().map(|asked| asked.share);
+                self.record_oldest(token, now, share);
+            }
+            for _ in 0..owed {
+                self.record_oldest(token, now, None);
             }
         }
         self.worker.tally.unanswered += self.worker.tally.latency.len() - measured_before;

@@ -4,6 +4,7 @@
 //! over; anything else goes through a small incremental reader of RESP2 and RESP3 that never needs a whole reply in
 //! memory. This module is the only one that knows what a reply looks like.
 
+use boxcar_resp::client::DecodeError;
 use thiserror::Error;
 
 /// A line (`+OK`, `$64`, an error's text) longer than this is not RESP: Redis's own error texts stay below 1 KiB,
@@ -29,6 +30,9 @@ pub enum ReplyError {
     /// A bulk string does not end with CR LF.
     #[error("a bulk string does not end where its length says")]
     Unterminated,
+    /// Replies that are verified are read whole, and this one cannot be.
+    #[error(transparent)]
+    Undecodable(#[from] DecodeError),
 }
 
 /// A complete reply at the top level.

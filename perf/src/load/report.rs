@@ -1,8 +1,8 @@
 //! What a run found, for people and for programs.
 
+use super::percentiles::{Latency, Percentile, curve};
 use super::tally::Tally;
-use super::{KEY_DIGITS, LoadOptions, Pace};
-use hdrhistogram::Histogram;
+use super::{LoadOptions, Pace};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
@@ -19,46 +19,8 @@ const LATE_US: f64 = 1_000.0;
 /// An open loop that completes less than this share of its rate has outrun its server.
 const KEPT_UP: f64 = 0.99;
 
-/// Latencies in microseconds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-pub struct Latency {
-    /// Shortest.
-    pub min: f64,
-    /// Average.
-    pub mean: f64,
-    /// Median.
-    pub p50: f64,
-    /// 90th percentile.
-    pub p90: f64,
-    /// 99th percentile.
-    pub p99: f64,
-    /// 99.9th percentile.
-    pub p999: f64,
-    /// Longest.
-    pub max: f64,
-}
-
-impl Latency {
-    /// The figures of a histogram of nanoseconds; all zero if it is empty.
-    pub(super) fn of(histogram: &Histogram<u64>) -> Latency {
-        if histogram.is_empty() {
-            return Latency::default();
-        }
-        let at = |quantile: f64| histogram.value_at_quantile(quantile) as f64 / 1e3;
-        Latency {
-            min: histogram.min() as f64 / 1e3,
-            mean: histogram.mean() / 1e3,
-            p50: at(0.5),
-            p90: at(0.9),
-            p99: at(0.99),
-            p999: at(0.999),
-            max: histogram.max() as f64 / 1e3,
-        }
-    }
-}
-
 /// CPU time that the generator itself spent in the measured window (getrusage(2) of its threads).
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct OwnCost {
     /// Microseconds per operation.
     pub us_per_op: f64,
@@ -81,8 +43,25 @@ pub struct ServerCost {
     pub cpus: f64,
 }
 
-/// The outcome of a run.
+/// A part of the mix.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RowReport {
+    /// The command, and the number of elements that it names if it has one, as in `mget/10`.
+    pub name: String,
+    /// Measured requests.
+    pub requests: u64,
+    /// Their latencies in microseconds.
+    pub latency_us: Latency,
+    /// Replies that brought nothing, in the whole run: nulls, and if verified also empty ones.
+    pub nothing: u64,
+    /// Error replies, in the whole run.
+    pub errors: u64,
+    /// Replies that were not what they must be, if verified, in the whole run.
+    pub mismatches: u64,
+}
+
+/// The outcome of a run.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct LoadReport {
     /// Measured requests: those whose latency was recorded.
     pub requests: u64,
@@ -96,11 +75,26 @@ pub struct LoadReport {
     pub target_ops_per_second: Option<f64>,
     /// Latencies in microseconds: from sending (closed loop) or from being due (open loop).
     pub latency_us: Latency,
+    /// Percentile curve of the latencies, up to the longest.
+    #[serde(default)]
+    pub percentiles: Vec<Percentile>,
+    /// What was asked, as in `get:80,set:20`.
+    #[serde(default)]
+    pub mix: String,
+    /// The parts of the mix; empty for plain GETs and SETs, whose replies are not told apart.
+    #[serde(default)]
+    pub rows: Vec<RowReport>,
+    /// Requests that left in one write, on average over the whole run.
+    #[serde(default)]
+    pub requests_per_write: f64,
+    /// Connections that were closed and opened anew.
+    #[serde(default)]
+    pub reconnects: u64,
     /// Open loop: how late the generator itself sent what nothing else held back.
     pub own_delay_us: Option<Latency>,
-    /// GETs that found their key.
+    /// GETs that found their key; in a mix also GETEX, and MGET if all its keys were there.
     pub hits: u64,
-    /// GETs that did not.
+    /// Those that did not.
     pub misses: u64,
     /// Error replies.
     pub errors: u64,
@@ -147,8 +141,13 @@ impl LoadReport {
             cpus: per(server.as_secs_f64(), wall.as_secs_f64()),
         });
         let target = if let Pace::Open(rate) = options.pace { Some(rate) } else { None };
-        let mismatch = tally.mismatch.map(|(key, reply)| {
-            format!("{}{key:0digits$}: {reply}", options.key_prefix, digits = KEY_DIGITS)
+        let rows = options.mix.shares().iter().zip(&tally.rows).map(|(share, row)| RowReport {
+            name: share.name(),
+            requests: row.latency.len(),
+            latency_us: Latency::of(&row.latency),
+            nothing: row.nothing,
+            errors: row.errors,
+            mismatches: row.mismatches,
         });
         let mut report = LoadReport {
             requests: tally.latency.len(),
@@ -157,6 +156,11 @@ impl LoadReport {
             ops_per_second: per(completed, seconds),
             target_ops_per_second: target,
             latency_us: Latency::of(&tally.latency),
+            percentiles: curve(&tally.latency),
+            mix: options.mix.to_string(),
+            rows: rows.collect(),
+            requests_per_write: per(tally.requests_sent as f64, tally.writes as f64),
+            reconnects: tally.reconnects,
             own_delay_us: target.map(|_| Latency::of(&tally.lag)),
             hits: tally.values,
             misses: tally.nulls,
@@ -164,7 +168,7 @@ impl LoadReport {
             first_error: tally.error,
             verified: options.verify,
             mismatches: tally.mismatches,
-            first_mismatch: mismatch,
+            first_mismatch: tally.mismatch,
             unanswered: tally.unanswered,
             interrupted,
             generator,
@@ -214,9 +218,17 @@ impl LoadReport {
     }
 }
 
+/// A line of the table.
+fn latencies(f: &mut fmt::Formatter<'_>, name: &str, requests: u64, latency: Latency) -> fmt::Result {
+    let Latency { min, mean, p50, p90, p99, p999, max } = latency;
+    writeln!(
+        f,
+        "{name:<20}{requests:>12}{min:>10.1}{mean:>10.1}{p50:>10.1}{p90:>10.1}{p99:>10.1}{p999:>10.1}{max:>10.1}"
+    )
+}
+
 impl fmt::Display for LoadReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Latency { min, mean, p50, p90, p99, p999, max } = self.latency_us;
         write!(f, "{:.0} ops/s  ({} replies in {:.2} s", self.ops_per_second, self.completed, self.seconds)?;
         match self.target_ops_per_second {
             Some(target) => writeln!(f, ", {target:.0}/s due)")?,
@@ -224,19 +236,19 @@ impl fmt::Display for LoadReport {
         }
         writeln!(
             f,
-            "{:>12}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}",
-            "", "min", "mean", "p50", "p90", "p99", "p99.9", "max"
+            "{:<20}{:>12}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}",
+            "latency in us", "requests", "min", "mean", "p50", "p90", "p99", "p99.9", "max"
         )?;
-        writeln!(
-            f,
-            "{:>12}{min:>10.1}{mean:>10.1}{p50:>10.1}{p90:>10.1}{p99:>10.1}{p999:>10.1}{max:>10.1}",
-            "latency us"
-        )?;
+        for row in self.rows.iter().filter(|_| self.rows.len() > 1) {
+            latencies(f, &row.name, row.requests, row.latency_us)?;
+        }
+        latencies(f, if self.rows.len() > 1 { "all" } else { &self.mix }, self.requests, self.latency_us)?;
         let own = &self.generator;
         write!(
             f,
-            "CPU us per op: generator {:.4} (busiest thread {:.0} %)",
+            "CPU us per op: generator {:.4} ({:.2} CPUs, busiest thread {:.0} %)",
             own.us_per_op,
+            if self.seconds > 0.0 { (own.user_seconds + own.system_seconds) / self.seconds } else { 0.0 },
             own.busiest_thread * 100.0
         )?;
         if let Some(server) = &self.server {
@@ -244,6 +256,10 @@ impl fmt::Display for LoadReport {
         }
         writeln!(f)?;
         write!(f, "GET hits {}, misses {}; errors {}", self.hits, self.misses, self.errors)?;
+        write!(f, "; {:.1} requests a write", self.requests_per_write)?;
+        if self.reconnects > 0 {
+            write!(f, "; {} connections opened anew", self.reconnects)?;
+        }
         if self.verified {
             write!(f, "; verified, mismatches {}", self.mismatches)?;
         }

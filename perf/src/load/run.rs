@@ -1,15 +1,19 @@
 //! A run from end to end: connect, load the keys, measure, add up.
 
-use super::closed::{self, Course, Script};
+use super::closed::{self, Course};
 use super::connection::Connection;
 use super::endpoint::connect;
+use super::hlog::{Interval, Log, Recorder};
 use super::keys::{self, Keys};
+use super::mix::{MAX_ELEMENTS, Share};
 use super::open::{self, Schedule};
 use super::replies::Shape;
 use super::report::LoadReport;
-use super::requests::{Mix, Requests};
+use super::requests::{Requests, Shares};
+use super::rows::{Access, Family, Ledger, World, find};
+use super::script::{RowRequests, Script, Source};
 use super::tally::{Tally, Window};
-use super::worker::{Shared, Worker};
+use super::worker::{Look, Shared, Worker};
 use super::{Extent, LoadError, LoadOptions, Pace};
 use crate::cost::ProcessClock;
 use boxcar_sys::affinity::{CpuList, pin_current_thread};
@@ -18,7 +22,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// How often the caller hears of the progress.
 const PROGRESS: Duration = Duration::from_millis(250);
@@ -58,7 +62,9 @@ pub fn run(
         )));
     }
     let server = options.server_pid.map(server_clock).transpose()?;
+    let mut log = Log::create(options)?;
     let samples = keys::prepare(options.distribution, options.keys, options.seed);
+    let world = Arc::new(world(options));
     let shared = Shared {
         options,
         epoch: Instant::now(),
@@ -72,9 +78,11 @@ pub fn run(
             .map(|index| {
                 let (start, started) = channel();
                 let (events, shared, samples) = (events.clone(), &shared, Arc::clone(&samples));
+                let world = Arc::clone(&world);
                 let server = server.filter(|_| index == 0);
                 scope.spawn(move || {
-                    let outcome = work(index, shared, &samples, server, &events, &started);
+                    let own = Own { index, samples, world, server };
+                    let outcome = work(shared, own, &events, &started);
                     // The receiver waits for every worker; if it is gone, a panic is on its way already.
                     let _gone = events.send(Event::Finished(outcome.map(Box::new)));
                 });
@@ -82,9 +90,29 @@ pub fn run(
             })
             .collect();
         drop(events);
-        supervise(&shared, &inbox, starts, progress)
+        supervise(&shared, &inbox, starts, log.as_mut(), progress)
     })?;
+    log.map_or(Ok(()), Log::close)?;
     Ok(LoadReport::new(options, tally, stop.load(Ordering::Relaxed)))
+}
+
+/// What all requests of a run have in common.
+fn world(options: &LoadOptions) -> World {
+    let uses = |wanted: &dyn Fn(&Share) -> bool| options.mix.shares().iter().any(wanted);
+    let keys_if = |used: bool| if used { options.keys } else { 0 };
+    let ledger = options.verify.then(|| {
+        let strings = uses(&|share| matches!(share.row.access, Access::Reads | Access::Writes));
+        let counters = uses(&|share| share.row.access == Access::Counts);
+        Ledger::new(keys_if(strings || uses(&|share| share.row.family == Family::Strings)), keys_if(counters))
+    });
+    World {
+        values: options.values.clone(),
+        prefix: options.key_prefix.clone(),
+        members: options.members,
+        expire: options.expire,
+        volatile: options.expire.is_some() || uses(&|share| share.row.name == "expire"),
+        ledger,
+    }
 }
 
 fn server_clock(pid: u32) -> Result<ProcessClock, LoadError> {
@@ -94,6 +122,7 @@ fn server_clock(pid: u32) -> Result<ProcessClock, LoadError> {
 
 enum Event {
     Ready,
+    Interval(Interval),
     Finished(Result<Box<Tally>, LoadError>),
 }
 
@@ -102,22 +131,36 @@ fn supervise(
     shared: &Shared<'_>,
     inbox: &Receiver<Event>,
     starts: Vec<Sender<Instant>>,
+    mut log: Option<&mut Log>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Tally, LoadError> {
     let (mut total, mut failure) = (Tally::new(), None);
     let (mut ready, mut finished) = (0, 0);
     let mut starts = Some(starts);
     let mut began = Instant::now();
+    let mut lines = None;
     while finished < shared.options.threads {
         match inbox.recv_timeout(PROGRESS) {
             Ok(Event::Ready) => {
                 ready += 1;
                 if ready == shared.options.threads {
                     began = Instant::now() + START_DELAY;
+                    if let Some(log) = log.take() {
+                        let measured = SystemTime::now() + START_DELAY + shared.options.warmup;
+                        lines = Some(log.begin(measured, shared.options.threads)?);
+                    }
                     for start in starts.iter().flatten() {
                         // A worker that has failed since is not waiting any more, and has told why.
                         let _failed = start.send(began);
                     }
+                }
+            }
+            Ok(Event::Interval(interval)) => {
+                let written = lines.as_mut().map_or(Ok(()), |lines| lines.take(interval));
+                if let Err(error) = written {
+                    shared.halt.store(true, Ordering::Relaxed);
+                    failure.get_or_insert(error);
+                    lines = None;
                 }
             }
             Ok(Event::Finished(outcome)) => {
@@ -142,6 +185,9 @@ fn supervise(
             }
         }
     }
+    if let Some(lines) = &mut lines {
+        lines.finish()?;
+    }
     failure.map_or(Ok(total), Err)
 }
 
@@ -151,36 +197,41 @@ fn part(total: u64, index: usize, whole: usize) -> Range<u64> {
     at(index)..at(index + 1)
 }
 
+/// What a worker gets.
+struct Own {
+    index: usize,
+    samples: Arc<[u32]>,
+    world: Arc<World>,
+    server: Option<ProcessClock>,
+}
+
 /// A worker's life.
 fn work(
-    index: usize,
     shared: &Shared<'_>,
-    samples: &Arc<[u32]>,
-    server: Option<ProcessClock>,
+    own: Own,
     events: &Sender<Event>,
     started: &Receiver<Instant>,
 ) -> Result<Tally, LoadError> {
+    let Own { index, samples, world, server } = own;
     let options = shared.options;
     if let Some(&cpu) = options.cpus.cpus().get(index % options.cpus.len().max(1)) {
         pin_current_thread(&CpuList::from_iter([cpu]))
             .map_err(|error| LoadError::Options(format!("cannot run on CPU {cpu}: {error}")))?;
     }
-    let shape = options.values.fixed().filter(|_| !options.verify).map(Shape::of_values);
-    let own = part(options.connections as u64, index, options.threads);
-    let connections = own
-        .map(|_| Ok(Connection::new(connect(&options.endpoint, options.protocol)?, shape)))
-        .collect::<Result<Vec<_>, LoadError>>()?;
-    let verified = options.verify.then(|| options.values.clone());
-    let mut worker = Worker::new(index, shared, connections, verified)?;
     let keys = part(options.keys, index, options.threads);
+    let mut worker = connected(index, shared, &world)?;
     if options.preload {
-        preload(&mut worker, keys.clone())?;
+        preload(&mut worker, keys.clone(), &world)?;
+    }
+    if options.plain().is_none() {
+        worker.tally = Tally::with_rows(options.mix.shares().len());
     }
     let seed = options.seed.wrapping_add(1 + index as u64);
     let mut script = Script {
-        requests: Requests::new(options.mix, &options.key_prefix, options.values.clone(), options.pipeline),
-        keys: Keys::new(options.distribution, options.keys, keys, samples, seed),
+        source: source(options, &world),
+        keys: Keys::new(options.distribution, options.keys, keys, &samples, seed),
         depth: options.pipeline,
+        together: options.auto_batch,
     };
     // The supervisor waits for every worker; without it there is nothing left to do.
     let _gone = events.send(Event::Ready);
@@ -196,6 +247,13 @@ fn work(
         }
     };
     let course = Course { measured_from, ends_at, quota };
+    if options.hlog.is_some() {
+        let (events, rows) = (events.clone(), worker.tally.rows.len());
+        worker.tally.log = Some(Recorder::new(index, rows, measured_from, move |interval| {
+            // The receiver waits for every worker; if it is gone, a panic is on its way already.
+            let _gone = events.send(Event::Interval(interval));
+        }));
+    }
     let window = Window::new(measured_from, server);
     match options.pace {
         Pace::Closed => closed::run(&mut worker, &mut script, course, window)?,
@@ -205,28 +263,93 @@ fn work(
             open::run(&mut worker, &mut script, course, Schedule { origin, interval }, window)?;
         }
     }
+    if let Some(log) = worker.tally.log.take() {
+        log.finish();
+    }
     Ok(worker.tally)
 }
 
-/// SETs the keys of `range`, and forgets what that took.
-fn preload(worker: &mut Worker<'_>, range: Range<u64>) -> Result<(), LoadError> {
+/// A worker with all its connections open.
+fn connected<'a>(index: usize, shared: &'a Shared<'a>, world: &Arc<World>) -> Result<Worker<'a>, LoadError> {
+    let options = shared.options;
+    let look = match options.plain() {
+        Some(_) => Look::Plain,
+        None if options.verify => Look::Verified(Arc::clone(world)),
+        None => Look::Journaled,
+    };
+    let shape = options.values.fixed().filter(|_| matches!(look, Look::Plain)).map(Shape::of_values);
+    let connections = part(options.connections as u64, index, options.threads)
+        .map(|number| {
+            let socket = connect(&options.endpoint, options.protocol)?;
+            Ok(Connection::new(socket, number, shape, options.requests_per_connection()))
+        })
+        .collect::<Result<Vec<_>, LoadError>>()?;
+    Worker::new(index, shared, connections, look)
+}
+
+fn source(options: &LoadOptions, world: &Arc<World>) -> Source {
+    match options.plain() {
+        Some(shares) => Source::Plain(Requests::new(
+            shares,
+            &options.key_prefix,
+            options.values.clone(),
+            options.pipeline,
+        )),
+        None => {
+            let owners = (options.keys, options.connections as u64);
+            Source::Rows(RowRequests::new(options.mix.shares(), Arc::clone(world), Some(owners)))
+        }
+    }
+}
+
+/// Loads the keys of `range` for every data type of the mix, and forgets what that took.
+fn preload(worker: &mut Worker<'_>, range: Range<u64>, world: &Arc<World>) -> Result<(), LoadError> {
+    let options = worker.shared.options;
     if range.is_empty() {
         return Ok(());
     }
-    let options = worker.shared.options;
-    let depth = (PRELOAD_BYTES / options.values.max().max(1)).clamp(1, PRELOAD_DEPTH);
-    let quota = range.end - range.start;
-    let only_sets = Mix { get: 0, set: 1 };
-    let mut script = Script {
-        requests: Requests::new(only_sets, &options.key_prefix, options.values.clone(), depth),
-        keys: Keys::sequence(range),
-        depth,
-    };
+    if options.plain().is_some() {
+        let depth = (PRELOAD_BYTES / options.values.max().max(1)).clamp(1, PRELOAD_DEPTH);
+        let only_sets = Shares { get: 0, set: 1 };
+        let requests = Requests::new(only_sets, &options.key_prefix, options.values.clone(), depth);
+        return load(worker, range, 1, Source::Plain(requests), depth);
+    }
+    let mut families: Vec<Family> = Vec::new();
+    for share in options.mix.shares() {
+        if !families.contains(&share.row.family) {
+            families.push(share.row.family);
+        }
+    }
+    for fill in families.iter().flat_map(|family| family.fill()) {
+        let row = find(fill.row).expect("fills name rows");
+        let (times, elements) = if fill.each {
+            (options.members, 1)
+        } else {
+            (1, row.elements.map_or(1, |_| options.members.min(u64::from(MAX_ELEMENTS)) as u32))
+        };
+        let bytes = options.values.max().max(1).saturating_mul(elements as usize);
+        let depth = (PRELOAD_BYTES / bytes).clamp(1, PRELOAD_DEPTH);
+        let share = Share::new(row, Some(elements), 1);
+        let requests = RowRequests::new(&[share], Arc::clone(world), None);
+        load(worker, range.clone(), times, Source::Rows(requests), depth)?;
+    }
+    Ok(())
+}
+
+/// Sends one request of `source` for every key of `range`, `times` times.
+fn load(
+    worker: &mut Worker<'_>,
+    range: Range<u64>,
+    times: u64,
+    source: Source,
+    depth: usize,
+) -> Result<(), LoadError> {
+    let quota = (range.end - range.start).saturating_mul(times);
+    let mut script = Script { source, keys: Keys::sequence(range), depth, together: false };
     let course = Course { measured_from: 0, ends_at: u64::MAX, quota };
     closed::run(worker, &mut script, course, Window::new(u64::MAX, None))?;
     let tally = std::mem::replace(&mut worker.tally, Tally::new());
-    let wrong = tally.error.or(tally.mismatch.map(|(_, reply)| reply));
-    match wrong {
+    match tally.error.or(tally.mismatch) {
         Some(first) => Err(LoadError::Preload { errors: tally.errors + tally.mismatches, first }),
         None => Ok(()),
     }

@@ -1,6 +1,7 @@
 //! What a worker counts, and how the workers' counts are put together.
 
-use super::connection::Arrived;
+use super::connection::{Answer, Arrived, Outcome};
+use super::hlog::Recorder;
 use crate::cost::{ProcessClock, ThreadCost};
 use hdrhistogram::Histogram;
 use std::time::Duration;
@@ -15,7 +16,7 @@ pub(super) fn histogram() -> Histogram<u64> {
 }
 
 /// The counts of one worker, or of all.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Tally {
     /// Latencies in nanoseconds of the measured requests.
     pub latency: Histogram<u64>,
@@ -32,8 +33,34 @@ pub(super) struct Tally {
     /// Measured requests that nobody answered before the run gave up waiting.
     pub unanswered: u64,
     pub error: Option<String>,
-    pub mismatch: Option<(u64, String)>,
+    pub mismatch: Option<String>,
     pub windows: Vec<Span>,
+    /// For each part of the mix, if a journal is kept.
+    pub rows: Vec<RowTally>,
+    /// Requests sent in the whole run, and the writes that they left in.
+    pub requests_sent: u64,
+    pub writes: u64,
+    /// Connections closed and opened anew.
+    pub reconnects: u64,
+    /// Latencies by interval, if a log of them is kept.
+    pub log: Option<Recorder>,
+}
+
+/// The counts of a part of the mix.
+#[derive(Debug, Clone)]
+pub(super) struct RowTally {
+    /// Latencies in nanoseconds of the measured requests.
+    pub latency: Histogram<u64>,
+    /// Replies that brought nothing, errors and wrong ones, in the whole run.
+    pub nothing: u64,
+    pub errors: u64,
+    pub mismatches: u64,
+}
+
+impl RowTally {
+    fn new() -> RowTally {
+        RowTally { latency: histogram(), nothing: 0, errors: 0, mismatches: 0 }
+    }
 }
 
 /// The measured part of a worker's run.
@@ -61,21 +88,88 @@ impl Tally {
             error: None,
             mismatch: None,
             windows: Vec::new(),
+            rows: Vec::new(),
+            requests_sent: 0,
+            writes: 0,
+            reconnects: 0,
+            log: None,
+        }
+    }
+
+    /// Counts for `rows` parts of the mix, too.
+    pub fn with_rows(rows: usize) -> Tally {
+        Tally { rows: (0..rows).map(|_| RowTally::new()).collect(), ..Tally::new() }
+    }
+
+    /// Records the latency of `replies` requests at once; `answers` is what the journal knows of them.
+    #[inline]
+    pub fn record(&mut self, nanoseconds: u64, replies: u64, answers: &[Answer]) {
+        if answers.is_empty() {
+            self.latency.saturating_record_n(nanoseconds, replies);
+            if let Some(log) = &mut self.log {
+                log.record(nanoseconds, replies, None);
+            }
+        } else {
+            for answer in answers {
+                self.record_one(nanoseconds, Some(answer.share));
+            }
+        }
+    }
+
+    /// Records the latency of a request, of this part of the mix if that is known.
+    #[inline]
+    pub fn record_one(&mut self, nanoseconds: u64, share: Option<u16>) {
+        self.latency.saturating_record(nanoseconds);
+        if let Some(row) = share.and_then(|share| self.rows.get_mut(usize::from(share))) {
+            row.latency.saturating_record(nanoseconds);
+        }
+        if let Some(log) = &mut self.log {
+            log.record(nanoseconds, 1, share);
+        }
+    }
+
+    /// Counts a write of `requests` requests.
+    #[inline]
+    pub fn sent(&mut self, requests: u64) {
+        self.requests_sent += requests;
+        self.writes += 1;
+    }
+
+    /// Sends off the intervals that have ended.
+    #[inline]
+    pub fn advance_log(&mut self, now: u64) {
+        if let Some(log) = &mut self.log {
+            log.advance(now);
         }
     }
 
     /// Counts what does not depend on the window.
     #[inline]
-    pub fn note(&mut self, arrived: Arrived) {
+    pub fn note(&mut self, arrived: &mut Arrived, answers: &[Answer]) {
         self.values += u64::from(arrived.values);
         self.nulls += u64::from(arrived.nulls);
+        if arrived.errors + arrived.mismatches > 0 || !answers.is_empty() {
+            self.note_closely(arrived, answers);
+        }
+    }
+
+    fn note_closely(&mut self, arrived: &mut Arrived, answers: &[Answer]) {
         self.errors += u64::from(arrived.errors);
         self.mismatches += u64::from(arrived.mismatches);
-        if arrived.error.is_some() && self.error.is_none() {
-            self.error = arrived.error;
+        if self.error.is_none() {
+            self.error = arrived.error.take();
         }
-        if arrived.mismatch.is_some() && self.mismatch.is_none() {
-            self.mismatch = arrived.mismatch;
+        if self.mismatch.is_none() {
+            self.mismatch = arrived.mismatch.take();
+        }
+        for answer in answers {
+            let Some(row) = self.rows.get_mut(usize::from(answer.share)) else { continue };
+            match answer.outcome {
+                Outcome::Something => {}
+                Outcome::Nothing => row.nothing += 1,
+                Outcome::Error => row.errors += 1,
+                Outcome::Mismatch => row.mismatches += 1,
+            }
         }
     }
 
@@ -92,6 +186,16 @@ impl Tally {
         self.error = self.error.take().or(other.error);
         self.mismatch = self.mismatch.take().or(other.mismatch);
         self.windows.extend(other.windows);
+        self.requests_sent += other.requests_sent;
+        self.writes += other.writes;
+        self.reconnects += other.reconnects;
+        self.rows.resize_with(self.rows.len().max(other.rows.len()), RowTally::new);
+        for (own, other) in self.rows.iter_mut().zip(other.rows) {
+            own.latency.add(&other.latency).expect("all histograms have the same bounds");
+            own.nothing += other.nothing;
+            own.errors += other.errors;
+            own.mismatches += other.mismatches;
+        }
     }
 }
 
@@ -178,14 +282,17 @@ mod tests {
         let (mut a, mut b) = (Tally::new(), Tally::new());
         a.latency.record_n(1_000, 99).unwrap();
         b.latency.record_n(9_000_000, 1).unwrap();
-        b.note(Arrived {
-            replies: 3,
-            values: 1,
-            nulls: 1,
-            errors: 1,
-            error: Some("ERR x".into()),
-            ..Arrived::default()
-        });
+        b.note(
+            &mut Arrived {
+                replies: 3,
+                values: 1,
+                nulls: 1,
+                errors: 1,
+                error: Some("ERR x".into()),
+                ..Arrived::default()
+            },
+            &[],
+        );
         b.completed = 5;
         a.add(b);
         assert_eq!((a.latency.len(), a.completed, a.values, a.nulls, a.errors), (100, 5, 1, 1, 1));

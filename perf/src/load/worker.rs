@@ -1,11 +1,13 @@
 //! What both loops share: a thread's connections, its epoll instance and its clock.
 
-use super::connection::{Arrived, Connection};
-use super::requests::Values;
+use super::connection::{Answer, Arrived, Connection, Reading};
+use super::endpoint::{Protocol, reconnect};
+use super::rows::World;
 use super::tally::Tally;
 use super::{LoadError, LoadOptions};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
@@ -58,8 +60,20 @@ pub(super) struct Worker<'a> {
     events: Vec<EpollEvent>,
     buffer: Vec<u8>,
     replies: u64,
-    /// Set when replies are compared with what was written.
-    pub verified: Option<Values>,
+    look: Look,
+    /// What the last read answered, oldest first; empty for plain requests.
+    pub answers: Vec<Answer>,
+}
+
+/// How closely a worker looks at replies.
+#[derive(Debug, Clone)]
+pub(super) enum Look {
+    /// It counts them.
+    Plain,
+    /// It keeps a journal of what was asked.
+    Journaled,
+    /// It compares them with what they must be.
+    Verified(Arc<World>),
 }
 
 impl<'a> Worker<'a> {
@@ -68,7 +82,7 @@ impl<'a> Worker<'a> {
         index: usize,
         shared: &'a Shared<'a>,
         connections: Vec<Connection>,
-        verified: Option<Values>,
+        look: Look,
     ) -> Result<Worker<'a>, LoadError> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(io::Error::from)?;
         for (token, connection) in connections.iter().enumerate() {
@@ -84,7 +98,8 @@ impl<'a> Worker<'a> {
             events: vec![EpollEvent::empty(); EVENTS],
             buffer: vec![0; RECEIVE_BUFFER],
             replies: 0,
-            verified,
+            look,
+            answers: Vec::new(),
         })
     }
 
@@ -116,7 +131,13 @@ impl<'a> Worker<'a> {
     #[inline]
     pub fn receive(&mut self, token: usize) -> Result<Option<Arrived>, LoadError> {
         let connection = &mut self.connections[token];
-        let outcome = connection.receive(&mut self.buffer, self.verified.as_ref());
+        let reading = match &self.look {
+            Look::Plain => Reading::Plain,
+            Look::Journaled => Reading::Journaled,
+            Look::Verified(world) => Reading::Verified(world),
+        };
+        self.answers.clear();
+        let outcome = connection.receive(&mut self.buffer, reading, &mut self.answers);
         let arrived = match outcome {
             Ok(None) => return Ok(None),
             Ok(Some(Ok(arrived))) => arrived,
@@ -150,6 +171,26 @@ impl<'a> Worker<'a> {
     pub fn after_send(&self, token: usize, outcome: io::Result<()>) -> Result<(), LoadError> {
         outcome.map_err(|error| self.lost(error))?;
         if self.connections[token].has_unsent() { self.want_write(token, true) } else { Ok(()) }
+    }
+
+    /// Closes connection `token` and opens it anew, if it has had all the requests that one connection gets. Called when
+    /// nothing is under way on it.
+    #[inline]
+    pub fn renew_if_spent(&mut self, token: usize) -> Result<(), LoadError> {
+        if self.connections[token].remaining > 0 { Ok(()) } else { self.renew(token) }
+    }
+
+    fn renew(&mut self, token: usize) -> Result<(), LoadError> {
+        let options = self.shared.options;
+        let socket = reconnect(&options.endpoint)?;
+        self.epoll
+            .add(&socket, EpollEvent::new(EpollFlags::EPOLLIN, token as u64))
+            .map_err(io::Error::from)?;
+        let greet = options.protocol == Protocol::Resp3;
+        // The old socket is closed by this, which takes it out of epoll's sight, too.
+        self.connections[token].renew(socket, options.requests_per_connection(), greet);
+        self.tally.reconnects += 1;
+        Ok(())
     }
 
     fn want_write(&self, token: usize, wanted: bool) -> Result<(), LoadError> {
