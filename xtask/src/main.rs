@@ -17,6 +17,7 @@ mod setup;
 mod test;
 mod tidy;
 mod tokens;
+mod tune;
 mod workspace;
 
 use clap::Parser;
@@ -41,6 +42,8 @@ enum Subcommand {
     Bench(bench::Arguments),
     /// Record the server under load: flame graphs, time off the CPU, system calls, counts for each operation
     Profile(profile::Arguments),
+    /// Compare this machine with the profiles of sysctl/, apply them, undo that
+    Tune(tune::Arguments),
     /// Build the kernel-side programs, installing what that needs
     Ebpf,
     /// Draw the latency that a running server measures on the wire, live
@@ -64,6 +67,7 @@ impl Subcommand {
             Self::Test(arguments) => test::run(&arguments),
             Self::Bench(arguments) => bench::run(&arguments),
             Self::Profile(arguments) => profile::run_subcommand(&arguments),
+            Self::Tune(arguments) => tune::run(&arguments),
             Self::Ebpf => ebpf::run_subcommand(),
             Self::Latency(arguments) => latency::run(&arguments),
             Self::Tidy => tidy::run(),

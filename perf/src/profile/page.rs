@@ -84,11 +84,14 @@ fn functions(out: &mut String, profile: &Profile) -> std::fmt::Result {
 fn changes(out: &mut String, profile: &Profile) -> std::fmt::Result {
     let Some(base) = &profile.base else { return Ok(()) };
     writeln!(out, "## What has changed since {}\n", base.name)?;
+    let samples: u64 = profile.threads.iter().map(|thread| thread.weight).sum();
     writeln!(
         out,
-        "CPU time of an operation: {:.3} us, was {:.3} us.\n",
+        "CPU time of an operation: {:.3} us, was {:.3} us. One sample stands for {:.1} ns of it: a difference of a few \
+         samples is chance.\n",
         profile.head.cpu_us(),
-        base.cpu_us()
+        base.cpu_us(),
+        profile.head.cpu_us() * 1000.0 / samples.max(1) as f64
     )?;
     writeln!(out, "| change, ns | before | after | function (own time) |\n| ---: | ---: | ---: | :--- |")?;
     for change in &profile.changes {

@@ -35,7 +35,10 @@ impl Stacks {
     /// Counts a call chain, `frames` innermost first, with `weight`.
     pub fn add(&mut self, thread: &str, frames: &[String], weight: u64) {
         let mut key = thread.replace(';', ",");
-        for frame in frames.iter().rev() {
+        // How the standard library starts a thread is the same for all of them, and deeper than what follows.
+        let outermost =
+            frames.iter().rposition(|frame| !starts_threads(frame)).map_or(frames.len(), |at| at + 1);
+        for frame in frames[..outermost].iter().rev() {
             key.push(';');
             key.push_str(frame);
         }
@@ -133,10 +136,22 @@ fn own_frame<'s>(frames: &[&'s str]) -> Option<&'s str> {
     frames.iter().rev().find(|frame| !of_standard_library(frame)).or(frames.last()).copied()
 }
 
-/// Whether a function is one that gets inlined into what really does the work.
+/// Whether a function stands between the beginning of a thread and what it is for.
+fn starts_threads(name: &str) -> bool {
+    of_standard_library(name) || ["start_thread", "clone3", "__clone3", "[unknown]"].contains(&name)
+}
+
+/// Whether a function is one that gets inlined into what really does the work: the standard library's own, or what it implements
+/// for types that are its own or have no path, as `<u64 as core::convert::From<u8>>::from`.
 fn of_standard_library(name: &str) -> bool {
-    let name = name.trim_start_matches(['<', '&', '*', '[']);
-    ["core::", "alloc::", "std::"].iter().any(|library| name.starts_with(library))
+    let library = |name: &str| {
+        let name = name.trim_start_matches(['<', '&', '*', '[']);
+        ["core::", "alloc::", "std::"].iter().any(|library| name.starts_with(library))
+    };
+    match name.strip_prefix('<').and_then(|implementation| implementation.split_once(" as ")) {
+        Some((of, what)) => library(what) && (library(of) || !of.contains("::")),
+        None => library(name),
+    }
 }
 
 #[cfg(test)]
@@ -151,6 +166,18 @@ mod tests {
         stacks.add("io-0", &names(&["serve", "serve", "main"]), 4);
         stacks.add("signals", &names(&["wait"]), 2);
         stacks
+    }
+
+    #[test]
+    fn how_threads_are_started_is_left_out() {
+        let mut stacks = Stacks::default();
+        let frames = ["core::ptr::read", "parse", "serve", "std::thread::spawn::{{closure}}", "start_thread"];
+        stacks.add("io-0", &frames.map(str::to_owned), 1);
+        stacks.add("io-0", &["std::sys::futex::wait", "start_thread"].map(str::to_owned), 1);
+        assert_eq!(
+            stacks.folded(),
+            "io-0;serve;parse;core::ptr::read 1\nio-0;start_thread;std::sys::futex::wait 1\n"
+        );
     }
 
     #[test]
@@ -171,6 +198,25 @@ mod tests {
         assert_eq!(row("serve").map(|f| (f.own, f.total)), Some((0.625, 1.0)));
         assert!(row("core::ptr::read").is_none());
         assert_eq!(threads[1].name, "signals");
+    }
+
+    #[test]
+    fn what_the_standard_library_implements_for_itself_is_its_own() {
+        for name in [
+            "core::ptr::read",
+            "<u64 as core::convert::From<u8>>::from",
+            "<alloc::vec::Vec<T> as core::ops::Deref>::deref",
+        ] {
+            assert!(of_standard_library(name), "{name}");
+        }
+        for name in [
+            "store::get",
+            "<store::Key as core::hash::Hash>::hash",
+            "<u64 as store::Hash>::hash",
+            "__schedule_[k]",
+        ] {
+            assert!(!of_standard_library(name), "{name}");
+        }
     }
 
     #[test]
