@@ -168,6 +168,9 @@ fn check(machine: &Machine, profiles: &[Profile]) -> anyhow::Result<String> {
                 };
                 open += usize::from(finding.applied != Applied::Choice);
                 lines.push(format!("  {mark}  {name} = {value}, should be {} (/{path})", knob.want.words()));
+                if std::mem::replace(&mut explained, true) {
+                    continue;
+                }
                 lines
                     .push(format!("          {}", knob.why.split_whitespace().collect::<Vec<_>>().join(" ")));
                 lines.push(format!("          See {GUIDE}, section \"{name}\"."));
