@@ -408,7 +408,9 @@ fn look_up(keys: &mut Keys<'_>, pattern: &[u8], element: &[u8], show: impl FnOnc
         }
         Some(field) => {
             let field = record.object::<Hash>().and_then(|hash| hash.get(field));
-            field.filter(|field| !field.is_due(now_ms)).map(|field| show(field.value));
+            if let Some(field) = field.filter(|field| !field.is_due(now_ms)) {
+                show(field.value);
+            }
         }
     }
 }

@@ -96,7 +96,7 @@ impl Hash {
 
     /// The hash whose listpack of fields and values this is; `None` when the fields are not distinct, or there are none.
     pub(crate) fn from_listpack(pack: Listpack, limits: HashLimits) -> Option<Self> {
-        if pack.is_empty() || pack.len() % 2 != 0 || !pack.has_distinct(2) {
+        if pack.is_empty() || !pack.len().is_multiple_of(2) || !pack.has_distinct(2) {
             return None;
         }
         let mut hash = Self { word: pack.into() };
@@ -108,7 +108,7 @@ impl Hash {
 
     /// The same of fields, values and expiries, which have to be in their order.
     pub(crate) fn from_expiring_listpack(pack: Listpack, limits: HashLimits) -> Option<Self> {
-        if pack.is_empty() || pack.len() % 3 != 0 || !pack.has_distinct(3) {
+        if pack.is_empty() || !pack.len().is_multiple_of(3) || !pack.has_distinct(3) {
             return None;
         }
         let in_time = |value| matches!(value, Value::Integer(0..=LATEST_EXPIRY));

@@ -214,7 +214,7 @@ impl Quicklist {
             }
             let node = if side == Side::Left { passed } else { self.nodes.len() - 1 - passed };
             removed += self.change(node, |node| node.remove_equal(value, side, count - removed));
-            if self.nodes[node].len() == 0 {
+            if self.nodes[node].is_empty() {
                 emptied = match emptied.is_empty() {
                     true => node..node + 1,
                     false => emptied.start.min(node)..emptied.end.max(node + 1),
@@ -262,7 +262,7 @@ impl Quicklist {
     fn take_empty_nodes(&mut self, range: Range<usize>) {
         let mut kept = range.start;
         for node in range.clone() {
-            if self.nodes[node].len() > 0 {
+            if !self.nodes[node].is_empty() {
                 self.nodes.swap(kept, node);
                 kept += 1;
             }

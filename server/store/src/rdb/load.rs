@@ -26,8 +26,8 @@ pub(super) fn value(reader: &mut Reader<'_>, limits: &Limits) -> Option<Restored
         kind::SET => set_of_members(reader, limits)?.into(),
         kind::SET_INTSET => Set::from_intset(Intset::from_bytes(&reader.string()?)?, limits.set).into(),
         kind::SET_LISTPACK => Set::from_listpack(listpack(reader)?, limits.set)?.into(),
-        kind::ZSET => sorted_set_of_members(reader, limits, |reader| reader.double_text())?.into(),
-        kind::ZSET_2 => sorted_set_of_members(reader, limits, |reader| reader.double())?.into(),
+        kind::ZSET => sorted_set_of_members(reader, limits, Reader::double_text)?.into(),
+        kind::ZSET_2 => sorted_set_of_members(reader, limits, Reader::double)?.into(),
         kind::ZSET_ZIPLIST => {
             let listpack = ziplist::to_listpack(&reader.string()?)?;
             SortedSet::from_elements(listpack, limits.sorted_set)?.into()
@@ -113,10 +113,10 @@ fn set_of_members(reader: &mut Reader<'_>, limits: &Limits) -> Option<Set> {
     (!set.is_empty()).then_some(set)
 }
 
-fn sorted_set_of_members(
-    reader: &mut Reader<'_>,
+fn sorted_set_of_members<'d>(
+    reader: &mut Reader<'d>,
     limits: &Limits,
-    score: fn(&mut Reader<'_>) -> Option<f64>,
+    score: fn(&mut Reader<'d>) -> Option<f64>,
 ) -> Option<SortedSet> {
     let count = reader.count()?;
     let mut set = SortedSet::for_members(count, 0, limits.sorted_set);

@@ -238,10 +238,11 @@ fn use_value(value: Restored) {
     let mut record = record(value);
     let words = contents(&record);
     assert!(!words.is_empty());
-    let again =
-        self::record(restore(&dump(record.record(), true), &LIMITS).ok().expect("what was read is sound"));
+    let again = self::record(
+        restore(&dump(record.record(), true), &LIMITS).unwrap_or_else(|_| panic!("what was read is sound")),
+    );
     // (Elements that are integers in a record may have been strings in the payload, so only sizes are the same.)
-    let len = |record: &OwnedRecord| record.record().any_object().map(|object| object.len());
+    let len = |record: &OwnedRecord| record.record().any_object().map(crate::object::ObjectRef::len);
     assert_eq!(len(&again), len(&record));
     record = again;
     drop(record);

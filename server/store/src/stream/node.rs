@@ -243,10 +243,13 @@ impl Node {
     }
 }
 
+/// A field of it: its name and its value.
+type StoredField<'a> = (Cow<'a, [u8]>, Cow<'a, [u8]>);
+
 /// An entry as it was read from a dump.
 pub(super) struct StoredEntry<'a> {
     pub(super) id: StreamId,
-    pub(super) fields: Vec<(Cow<'a, [u8]>, Cow<'a, [u8]>)>,
+    pub(super) fields: Vec<StoredField<'a>>,
     /// It is no more.
     pub(super) deleted: bool,
 }
