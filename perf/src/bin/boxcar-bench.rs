@@ -4,8 +4,8 @@
 #![forbid(unsafe_code)]
 
 use boxcar_perf::bench::{
-    AbArguments, BenchArguments, ExpiryArguments, HitArguments, MatrixArguments, PeersArguments,
-    RepublishArguments, ScalingArguments, SpecificationArguments,
+    AbArguments, BenchArguments, ExpiryArguments, HitArguments, MatrixArguments, MemoryArguments,
+    PeersArguments, RepublishArguments, ScalingArguments, SpecificationArguments, StockArguments,
 };
 use boxcar_perf::load::command_line::LoadArguments;
 use boxcar_perf::null::NullArguments;
@@ -39,6 +39,10 @@ enum Run {
     Expiry(ExpiryArguments),
     /// Hit rates of a cache at maxmemory, Boxcar's and its peers'.
     Hits(HitArguments),
+    /// redis-benchmark's whole default list: server CPU time per operation, Boxcar's and its peers'.
+    Stock(StockArguments),
+    /// Bytes per element of every data type, Boxcar's and its peers'.
+    Memory(MemoryArguments),
     /// The same as boxcar-load.
     Load(LoadArguments),
     /// The same as boxcar-null.
@@ -56,6 +60,8 @@ fn main() -> ExitCode {
         Run::Specification(arguments) => arguments.execute(),
         Run::Expiry(arguments) => arguments.execute(),
         Run::Hits(arguments) => arguments.execute(),
+        Run::Stock(arguments) => arguments.execute(),
+        Run::Memory(arguments) => arguments.execute(),
         Run::Load(arguments) => arguments.execute(),
         Run::Null(arguments) => arguments.execute(),
     }
