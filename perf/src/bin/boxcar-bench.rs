@@ -4,8 +4,9 @@
 #![forbid(unsafe_code)]
 
 use boxcar_perf::bench::{
-    AbArguments, BenchArguments, ExpiryArguments, HitArguments, MatrixArguments, MemoryArguments,
-    PeersArguments, RepublishArguments, ScalingArguments, SpecificationArguments, StockArguments,
+    AbArguments, BenchArguments, ExpiryArguments, GrowthArguments, HitArguments, MatrixArguments,
+    MemoryArguments, PeersArguments, RepublishArguments, ScalingArguments, SpecificationArguments,
+    StockArguments, WaitsArguments,
 };
 use boxcar_perf::load::command_line::LoadArguments;
 use boxcar_perf::null::NullArguments;
@@ -43,6 +44,10 @@ enum Run {
     Stock(StockArguments),
     /// Bytes per element of every data type, Boxcar's and its peers'.
     Memory(MemoryArguments),
+    /// What each data type's commands cost at growing sizes, beside redis-server.
+    Growth(GrowthArguments),
+    /// How long GETs on other connections wait while one command takes long.
+    Waits(WaitsArguments),
     /// The same as boxcar-load.
     Load(LoadArguments),
     /// The same as boxcar-null.
@@ -62,6 +67,8 @@ fn main() -> ExitCode {
         Run::Hits(arguments) => arguments.execute(),
         Run::Stock(arguments) => arguments.execute(),
         Run::Memory(arguments) => arguments.execute(),
+        Run::Growth(arguments) => arguments.execute(),
+        Run::Waits(arguments) => arguments.execute(),
         Run::Load(arguments) => arguments.execute(),
         Run::Null(arguments) => arguments.execute(),
     }
