@@ -46,7 +46,8 @@ impl Client {
     pub fn push<W: AsRef<[u8]>>(&mut self, words: &[W]) {
         // Writing to a Vec cannot fail.
         let _ = write!(self.requests, "*{}\r\n", words.len());
-        for word in words.iter().map(AsRef::as_ref) {
+        for word in words {
+            let word: &[u8] = word.as_ref();
             let _ = write!(self.requests, "${}\r\n", word.len());
             self.requests.extend_from_slice(word);
             self.requests.extend_from_slice(b"\r\n");

@@ -74,7 +74,7 @@ impl Dataset {
                 for number in range {
                     let words = ["XADD", key, &entry_id(number), "sensor", "17", "reading"];
                     let reading = number.to_string();
-                    client.push(&[&words[..], &[&reading, "unit", "mV"]].concat());
+                    client.push(&[&words[..], &[reading.as_str(), "unit", "mV"]].concat());
                 }
                 return commands;
             }

@@ -77,7 +77,7 @@ impl GrowthArguments {
         let rows: Vec<&'static Row> = ROWS.iter().filter(|row| wanted(&self.only, row)).collect();
         let work = Workplace::new("growth");
         let mut lines: Vec<Line> = rows.iter().map(|&row| Line { row, cells: Vec::new() }).collect();
-        for data in datasets(&rows.iter().map(|&row| row).collect::<Vec<_>>()) {
+        for data in datasets(&rows) {
             self.one(data, &candidates, &mut lines, &work)
                 .map_err(|error| BenchError::Arguments(format!("{data:?}: {error}")))?;
         }
@@ -96,7 +96,7 @@ impl GrowthArguments {
         let cpus = CpuList::from_iter([self.table.server_cpu]);
         let mut servers: Vec<(Server, Client)> = Vec::new();
         for candidate in candidates {
-            let server = candidate.start(&cpus, work.path(), &[])?;
+            let server = candidate.start(&cpus, &work.path().join(&candidate.name), &[])?;
             let client = Client::open(&server)?;
             servers.push((server, client));
         }

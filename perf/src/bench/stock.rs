@@ -68,7 +68,9 @@ impl Test {
         }
         let name = title.split(' ').next()?.to_owned();
         let words = match name.strip_prefix("LRANGE_").and_then(|count| count.parse::<u64>().ok()) {
-            Some(count) => vec!["LRANGE".into(), "mylist".into(), "0".into(), (count - 1).to_string()],
+            Some(count) => {
+                vec!["LRANGE".into(), "mylist".into(), "0".into(), count.saturating_sub(1).to_string()]
+            }
             None => vec!["-t".into(), name.to_lowercase()],
         };
         Some(Test { name, words })

@@ -72,7 +72,8 @@ impl WaitsArguments {
     fn measure(&self) -> Result<(), BenchError> {
         let host = Host::read(self.table.server_cpu);
         let two = |dispatch: &str| {
-            let flags = ["--io-threads", "2", "--dispatch", dispatch].map(str::to_owned);
+            let flags =
+                ["--io-threads", "2", "--worker-threads", "2", "--dispatch", dispatch].map(str::to_owned);
             boxcar(&self.table.server, &format!("boxcar {dispatch}"), &flags)
         };
         let candidates = present([two("inline"), two("rings"), peer("redis")])?;
@@ -144,7 +145,7 @@ impl WaitsArguments {
             page,
             "`cargo xtask bench waits`. One connection sends a command on data of {} elements, while {READERS} others read a key of \
              their own each, once a millisecond. Milliseconds: the command's round trip; the longest wait of the reader that was served best / \
-             of all readers. Boxcar has two I/O threads: readers on the long command's own thread wait for it when it is \
+             of all readers. Boxcar has two I/O threads, and with rings two workers: readers on the long command's own thread wait for it when it is \
              executed there, those of the other thread should not. Servers and clients share CPUs {} and {}, so a wait of a few \
              milliseconds is the scheduler's; the first line has the waits while nothing else runs.\n\n| data | command |",
             self.elements, self.table.server_cpu, self.table.load_cpu,
