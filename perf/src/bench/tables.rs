@@ -27,11 +27,10 @@ pub(super) struct TableArguments {
 }
 
 impl TableArguments {
-    /// Boxcar, and these peers. Those that are not there are named and left out.
+    /// Boxcar, which must be there and comes first, and these peers, which are named and left out if they are not there.
     pub fn candidates(&self, peers: &[&str]) -> Result<Vec<Candidate>, BenchError> {
-        let found =
-            std::iter::once(boxcar(&self.server, "boxcar", &[])).chain(peers.iter().map(|name| peer(name)));
-        present(found)
+        let own = boxcar(&self.server, "boxcar", &[]).map_err(BenchError::Arguments)?;
+        present(std::iter::once(Ok(own)).chain(peers.iter().map(|name| peer(name))))
     }
 
     /// Prints the page, and writes it to the results as DATE-`name`.md.

@@ -61,7 +61,7 @@ struct Waits {
 }
 
 /// A row's waits on each server.
-type Lines = Vec<(&'static Row, Vec<Option<Waits>>)>;
+type Line = (&'static Row, Vec<Option<Waits>>);
 
 impl WaitsArguments {
     /// Runs it, prints the table, writes it.
@@ -80,7 +80,7 @@ impl WaitsArguments {
         let rows: Vec<&'static Row> =
             ROWS.iter().filter(|row| row.may_be_long() && wanted(&self.only, row)).collect();
         let work = Workplace::new("waits");
-        let mut lines: Lines = rows.iter().map(|&row| (row, Vec::new())).collect();
+        let mut lines: Vec<Line> = rows.iter().map(|&row| (row, Vec::new())).collect();
         let mut quiet = Vec::new();
         for candidate in &candidates {
             quiet.push(
@@ -93,43 +93,16 @@ impl WaitsArguments {
     }
 
     /// Plays all rows against one server; the waits while nothing long runs.
-    fn one(&self, candidate: &Candidate, lines: &mut Lines, work: &Workplace) -> Result<Waits, ServerError> {
+    fn one(&self, candidate: &Candidate, lines: &mut [Line], work: &Workplace) -> Result<Waits, ServerError> {
         let cpus = CpuList::from_iter([self.table.server_cpu, self.table.load_cpu]);
         let server = candidate.start(&cpus, work.path(), &[])?;
         let mut client = Client::open(&server)?;
         let readers = Readers::default();
-        let rows: Vec<&Row> = lines.iter().map(|(row, _)| *row).collect();
         std::thread::scope(|scope| {
             let (all, at) = (&readers, &server);
             let hands: Vec<_> =
                 (0..READERS).map(|number| scope.spawn(move || all.read(at, number))).collect();
-            let outcome = (|| {
-                let quiet = readers.watch(|| {
-                    std::thread::sleep(QUIET);
-                    Ok(())
-                })?;
-                for data in datasets(&rows) {
-                    fill(&mut client, data, self.elements)?;
-                    for (row, waits) in
-                        lines.iter_mut().filter(|(row, _)| row.data == data && row.most >= self.elements)
-                    {
-                        let words = prepare(&mut client, row, self.elements)?;
-                        let mut refused = false;
-                        let found = readers.watch(|| {
-                            refused = client.call(&words)?.is_err();
-                            Ok(())
-                        })?;
-                        waits.push((!refused).then_some(found));
-                        eprintln!(
-                            "{}: {}: {}",
-                            candidate.name,
-                            row.title(),
-                            text(waits.last().copied().flatten())
-                        );
-                    }
-                }
-                Ok(quiet)
-            })();
+            let outcome = self.play(candidate, &mut client, &readers, lines);
             readers.stop.store(true, Ordering::Release);
             for hand in hands {
                 hand.join().map_err(|_| io::Error::other("a reader panicked"))??;
@@ -138,7 +111,36 @@ impl WaitsArguments {
         })
     }
 
-    fn page(&self, host: &Host, candidates: &[Candidate], quiet: &[Waits], lines: &Lines) -> String {
+    /// Sends the long commands; the waits while nothing long runs.
+    fn play(
+        &self,
+        candidate: &Candidate,
+        client: &mut Client,
+        readers: &Readers,
+        lines: &mut [Line],
+    ) -> Result<Waits, ServerError> {
+        let quiet = readers.watch(|| {
+            std::thread::sleep(QUIET);
+            Ok(())
+        })?;
+        let rows: Vec<&Row> = lines.iter().map(|(row, _)| *row).collect();
+        for data in datasets(&rows) {
+            fill(client, data, self.elements)?;
+            for (row, waits) in lines.iter_mut().filter(|(row, _)| row.data == data) {
+                let words = prepare(client, row, self.elements)?;
+                let mut refused = false;
+                let found = readers.watch(|| {
+                    refused = client.call(&words)?.is_err();
+                    Ok(())
+                })?;
+                waits.push((!refused).then_some(found));
+                eprintln!("{}: {}: {}", candidate.name, row.title(), text(waits.last().copied().flatten()));
+            }
+        }
+        Ok(quiet)
+    }
+
+    fn page(&self, host: &Host, candidates: &[Candidate], quiet: &[Waits], lines: &[Line]) -> String {
         let mut page = head("Waits", host, candidates);
         // Writing to a String cannot fail.
         let _ = write!(
