@@ -2,14 +2,19 @@
 
 #![forbid(unsafe_code)]
 
+use base64::prelude::{BASE64_STANDARD, Engine};
 use boxcar_perf::load::{
-    Endpoint, Extent, Kind, LoadError, LoadOptions, LoadReport, Mix, Pace, Values, request_len, run,
+    Endpoint, Extent, Kind, LoadError, LoadOptions, LoadReport, Mix, Pace, SweepOptions, Values, Verdict,
+    request_len, run, sweep,
 };
+use hdrhistogram::Histogram;
+use hdrhistogram::serialization::Deserializer;
+use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixListener;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -111,7 +116,7 @@ fn requests_that_are_never_answered_count_with_their_waiting_time() {
     let start = Instant::now();
     let report = run(&open, &stop, &mut |_| {
         // Well before the ten seconds that the generator would wait by itself.
-        stop.store(start.elapsed() > Duration::from_millis(1_200), std::sync::atomic::Ordering::Relaxed);
+        stop.store(start.elapsed() > Duration::from_millis(1_200), Ordering::Relaxed);
     });
     let report = report.unwrap();
     assert!(report.unanswered > 200 && report.interrupted, "{report}");
@@ -298,4 +303,161 @@ fn a_dead_server_process_is_named() {
     let endpoint = server(|stream| answer(stream, &value(), || {}));
     let error = go(&LoadOptions { server_pid: Some(child.id()), ..options(endpoint) }).unwrap_err();
     assert!(matches!(error, LoadError::ServerClock { .. }), "{error}");
+}
+
+/// A server that stands still for 100 ms in every second.
+fn stalling_every_second() -> Endpoint {
+    let first = Arc::new(OnceLock::<Instant>::new());
+    server(move |stream| {
+        let first = Arc::clone(&first);
+        answer(stream, &value(), move || {
+            let since = first.get_or_init(Instant::now).elapsed();
+            let into = Duration::from_nanos((since.as_nanos() % 1_000_000_000) as u64);
+            // From half a second on, so that the first second of a run has its stall, too.
+            let (stall, end) = (Duration::from_millis(500), Duration::from_millis(600));
+            if (stall..end).contains(&into) {
+                std::thread::sleep(end - into);
+            }
+        });
+    })
+}
+
+/// One request in ten comes due while the server stands still. The open loop says so; the closed loop sends nothing
+/// meanwhile, so that four slow requests a second are lost among thousands.
+#[test]
+fn an_open_loop_reports_a_stall_of_100_ms_a_second_in_p99_and_a_closed_loop_hides_it() {
+    let measured = Extent::Time(Duration::from_secs(3));
+    let endpoint = stalling_every_second();
+    let open = LoadOptions {
+        extent: measured,
+        pace: Pace::Open(2_000.0),
+        pipeline: 256,
+        ..options(endpoint.clone())
+    };
+    let open = go(&open).unwrap();
+    let closed = go(&LoadOptions { extent: measured, ..options(endpoint) }).unwrap();
+    assert!(open.latency_us.p99 > 70_000.0, "{open}");
+    assert!(closed.latency_us.p99 < 40_000.0, "{closed}");
+    assert!(closed.latency_us.max > 60_000.0, "the closed loop met no stall at all: {closed}");
+    // The curve shows where the stall begins: a tenth of all requests are slower than the others.
+    let curve_at =
+        |percent: f64| open.percentiles.iter().find(|point| point.percentile >= percent).unwrap().us;
+    assert!(curve_at(99.0) > 70_000.0 && curve_at(99.0) > 2.0 * curve_at(50.0), "{open}");
+    assert!((open.percentiles.last().unwrap().us - open.latency_us.max).abs() < 1.0);
+}
+
+#[test]
+fn what_comes_due_meanwhile_leaves_together() {
+    // Each batch takes a millisecond at least, in which two requests of each connection come due.
+    let slow = || server(|stream| answer(stream, &value(), || std::thread::sleep(Duration::from_millis(1))));
+    let paced = |endpoint, auto_batch, pipeline| LoadOptions {
+        extent: Extent::Requests(4_000),
+        pace: Pace::Open(8_000.0),
+        pipeline,
+        auto_batch,
+        ..options(endpoint)
+    };
+    let together = go(&paced(slow(), true, 64)).unwrap();
+    assert!(together.requests_per_write > 1.5, "{together}");
+    assert_eq!((together.requests, together.unanswered), (4_000, 0));
+    // The depth is a cap.
+    let capped = go(&paced(slow(), true, 2)).unwrap();
+    assert!(capped.requests_per_write <= 2.0, "{capped}");
+    let closed = LoadOptions { extent: Extent::Requests(4_000), auto_batch: true, ..options(slow()) };
+    assert!(matches!(go(&closed), Err(LoadError::Options(_))));
+}
+
+#[test]
+fn connections_are_opened_anew() {
+    let opened = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&opened);
+    let endpoint = server(move |stream| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        answer(stream, &value(), || {});
+    });
+    for pace in [Pace::Closed, Pace::Open(20_000.0)] {
+        opened.store(0, Ordering::Relaxed);
+        let churn = LoadOptions {
+            extent: Extent::Requests(2_000),
+            churn: Some(10),
+            pipeline: 3,
+            pace,
+            ..options(endpoint.clone())
+        };
+        let report = go(&churn).unwrap();
+        assert_eq!((report.requests, report.completed), (2_000, 2_000), "{report}");
+        // 2,000 requests, ten each, from four connections at first; the last ones may not be opened again.
+        assert!((190..=200).contains(&report.reconnects), "{report}");
+        assert!(opened.load(Ordering::Relaxed) >= 190);
+    }
+}
+
+#[test]
+fn a_stale_value_is_found() {
+    // A store that takes a write and keeps the old value, for one key.
+    let map = Arc::new(Mutex::new(HashMap::new()));
+    let old = Mutex::new(None::<Vec<u8>>);
+    let endpoint = server(move |stream| {
+        store(stream, &map, |key, value| {
+            if key == "key:000000000003" {
+                let mut old = old.lock().unwrap();
+                *value = old.get_or_insert_with(|| value.clone()).clone();
+            }
+        });
+    });
+    let report = verified(endpoint, Values::new(64, 64));
+    assert!(report.mismatches > 0, "{report}");
+    let first = report.first_mismatch.unwrap();
+    assert!(first.starts_with("key:000000000003: get: version"), "{first}");
+}
+
+#[test]
+fn a_log_of_histograms_holds_every_request() {
+    let endpoint = server(|stream| answer(stream, &value(), || {}));
+    let path = std::env::temp_dir().join(format!("boxcar-load-test-{}.hlog", std::process::id()));
+    let logged = LoadOptions {
+        extent: Extent::Time(Duration::from_millis(2_300)),
+        pace: Pace::Open(1_000.0),
+        threads: 2,
+        hlog: Some(path.clone()),
+        ..options(endpoint)
+    };
+    let report = go(&logged).unwrap();
+    let text = std::fs::read(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let (mut requests, mut starts, mut longest) = (0, Vec::new(), 0);
+    for entry in IntervalLogIterator::new(&text) {
+        let LogEntry::Interval(interval) = entry.unwrap() else { continue };
+        let bytes = BASE64_STANDARD.decode(interval.encoded_histogram()).unwrap();
+        let histogram: Histogram<u64> = Deserializer::new().deserialize(&mut bytes.as_slice()).unwrap();
+        assert_eq!(interval.tag().map(|tag| tag.as_str().to_owned()).as_deref(), Some("get"));
+        requests += histogram.len();
+        longest = longest.max(histogram.max());
+        starts.push(interval.start_timestamp().as_secs());
+    }
+    assert_eq!(requests, report.requests, "{report}");
+    assert!((longest as f64 / 1e3 - report.latency_us.max).abs() < 1.0, "{longest} {report}");
+    assert!(starts.len() >= 3 && starts.windows(2).all(|pair| pair[0] < pair[1]), "{starts:?}");
+}
+
+#[test]
+fn a_sweep_finds_where_a_server_ends() {
+    // One connection, answered one request a turn, each turn a millisecond or more: below a thousand a second.
+    let endpoint = server(|stream| answer(stream, &value(), || std::thread::sleep(Duration::from_millis(1))));
+    let options =
+        LoadOptions { connections: 1, extent: Extent::Time(Duration::from_millis(400)), ..options(endpoint) };
+    let how = SweepOptions {
+        first: Some(50.0),
+        growth: 2.0,
+        refinements: 2,
+        p99_limit_us: Some(1e9),
+        ..SweepOptions::default()
+    };
+    let mut said = 0;
+    let report = sweep(&options, &how, &AtomicBool::new(false), &mut |_| said += 1, &mut |_, _| {}).unwrap();
+    assert_eq!(said, report.points.len());
+    assert!(report.points.windows(2).all(|pair| pair[0].rate <= pair[1].rate), "{report:?}");
+    let knee = report.knee.expect("fifty a second are borne");
+    assert!(knee.rate < 1_000.0 && knee.why == Some(Verdict::FellBehind), "{knee:?}");
+    assert!(knee.first_bad_rate.unwrap() <= 1_600.0, "{knee:?}");
 }

@@ -34,7 +34,7 @@ fn load(endpoint: Endpoint, set: bool, pipeline: usize) -> LoadReport {
     let options = LoadOptions {
         preload: false,
         pipeline,
-        mix: if set { Mix { get: 0, set: 1 } } else { Mix { get: 1, set: 0 } },
+        mix: if set { Mix::get_set(0, 1) } else { Mix::get_set(1, 0) },
         extent: Extent::Requests(40_000),
         ..LoadOptions::new(endpoint)
     };

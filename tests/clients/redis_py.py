@@ -70,6 +70,53 @@ def server(r, protocol):
     assert r.slowlog_len() >= 0
 
 
+def lists(r):
+    assert r.rpush("list", "a", "b", "c") == 3 and r.lrange("list", 0, -1) == ["a", "b", "c"]
+    assert r.lmove("list", "other", "LEFT", "RIGHT") == "a" and r.lpos("list", "c") == 1
+    assert r.linsert("list", "before", "c", "x") == 3 and r.lrem("list", 0, "x") == 1
+    assert r.lmpop(2, "missing", "list", direction="RIGHT", count=5) == ["list", ["c", "b"]]
+    assert r.rpush("list", "3", "1", "2") == 3 and r.sort("list", desc=True) == ["3", "2", "1"]
+    assert list(r.blpop(["queue", "list"], timeout=1)) == ["list", "3"]
+    assert r.blpop("queue", timeout=0.01) is None
+
+
+def hashes_and_sets(r):
+    assert r.hset("hash", mapping={"one": 1, "two": 2}) == 2 and r.hgetall("hash") == {"one": "1", "two": "2"}
+    assert r.hexpire("hash", 100, "one") == [1] and 98 < r.httl("hash", "one")[0] <= 100
+    assert r.sadd("set", *range(2000)) == 2000 and len(set(r.sscan_iter("set"))) == 2000
+    assert r.sadd("small", 1, 2, 5000) == 3 and r.sinter("set", "small") == {"1", "2"}
+    assert r.sintercard(2, ["set", "small"]) == 2
+    assert r.pfadd("hll", "a", "b") == 1 and r.pfcount("hll") == 2
+    assert r.setbit("bits", 7, 1) == 0 and r.bitcount("bits") == 1
+
+
+def sorted_sets(r):
+    assert r.zadd("zset", {"one": 1, "two": 2, "more": 3.5}) == 3
+    assert list(map(list, r.zrange("zset", 0, -1, withscores=True))) == [["one", 1], ["two", 2], ["more", 3.5]]
+    assert r.zrank("zset", "two") == 1 and r.zincrby("zset", 10, "one") == 11
+    assert r.zrange("zset", "(2", "+inf", byscore=True, offset=0, num=1) == ["more"]
+    assert r.zunionstore("sum", {"zset": 2}) == 3 and r.zscore("sum", "one") == 22
+    assert r.zmpop(1, ["zset"], max=True)[0] == "zset"
+    assert list(r.bzpopmin("zset", timeout=1)) == ["zset", "two", 2]
+    assert r.geoadd("geo", (13.361389, 38.115556, "Palermo", 15.087269, 37.502669, "Catania")) == 2
+    assert r.geosearch("geo", longitude=15, latitude=37, radius=100, unit="km") == ["Catania"]
+
+
+def streams(r, protocol):
+    ids = [r.xadd("stream", {"text": text}) for text in "abc"]
+    assert r.xrange("stream", count=1) == [(ids[0], {"text": "a"})] and r.xlen("stream") == 3
+    assert r.xgroup_create("stream", "group", id=0)
+    read = r.xreadgroup("group", "me", {"stream": ">"}, count=2)
+    entries = read["stream"][0] if protocol == 3 else read[0][1]
+    assert [id for id, _ in entries] == ids[:2]
+    assert r.xack("stream", "group", ids[0]) == 1
+    pending = r.xpending("stream", "group")
+    assert pending["pending"] == 1 and pending["consumers"] == [{"name": "me", "pending": 1}]
+    assert r.xautoclaim("stream", "group", "other", 0)[1] == [(ids[1], {"text": "b"})]
+    assert r.xinfo_groups("stream")[0]["entries-read"] == 2
+    assert r.xread({"stream": "$"}, block=10) in ([], {})
+
+
 def next_message(p):
     """The next message of a subscriber, which may take a while."""
     message = p.get_message(timeout=10)
@@ -131,6 +178,10 @@ def main():
         strings(r)
         keys(r)
         transactions(r)
+        lists(r)
+        hashes_and_sets(r)
+        sorted_sets(r)
+        streams(r, protocol)
         server(r, protocol)
         assert r.flushall() and r.dbsize() == 0
     with redis.Redis(port=port, protocol=protocol, decode_responses=True) as r:

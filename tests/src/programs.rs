@@ -47,6 +47,15 @@ pub fn stands_down(feature: &str) -> bool {
     lacks
 }
 
+/// The folder whose `node_modules` has the Node.js client: `BOXCAR_IOREDIS`.
+///
+/// # Panics
+/// When nobody says where it is.
+#[must_use]
+pub fn ioredis() -> PathBuf {
+    env::var_os("BOXCAR_IOREDIS").expect("no ioredis: run `cargo xtask test`, or set BOXCAR_IOREDIS").into()
+}
+
 /// The Python that has the Redis client: `BOXCAR_PYTHON`, or the machine's own.
 #[must_use]
 pub fn python() -> Command {

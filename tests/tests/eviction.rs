@@ -5,8 +5,13 @@ use boxcar_tests::client::encode;
 use boxcar_tests::server::Options;
 use boxcar_tests::{Configuration, Server, in_every_configuration};
 use std::thread;
+use std::time::{Duration, Instant};
 
-in_every_configuration!(writers_are_never_refused_while_something_can_go, without_eviction_reads_go_on);
+in_every_configuration!(
+    writers_are_never_refused_while_something_can_go,
+    without_eviction_reads_go_on,
+    a_data_set_smaller_than_the_shards_tables_is_kept_within_its_limit
+);
 
 const LIMIT: u64 = 4 << 20;
 const WRITERS: usize = 4;
@@ -86,4 +91,28 @@ fn without_eviction_reads_go_on(configuration: Configuration) {
     assert_eq!(server.info("evicted_keys"), "0");
     assert_eq!(client.call(["FLUSHALL", "ASYNC"]).to_text(), "OK");
     assert_eq!(client.call(["SET", "new", "value"]).to_text(), "OK");
+}
+
+/// Each shard's table takes at least a line: used-up ones must not take the room of keys.
+fn a_data_set_smaller_than_the_shards_tables_is_kept_within_its_limit(configuration: Configuration) {
+    let flags = ["--maxmemory", "8192", "--maxmemory-policy", "allkeys-random", "--shards", "1024"];
+    let flags = flags.into_iter().chain(["--maxmemory-eviction-tenacity", "100"]);
+    let server = Options::boxcar(configuration).flags(flags).start();
+    let mut client = server.client();
+    for number in 0..5000 {
+        let reply = client.call(["SET", &format!("key:{number}"), "value"]);
+        assert!(!reply.is_error(), "number {number}: {reply}");
+    }
+    assert!(server.info("evicted_keys").parse::<u64>().expect("a number") > 4500);
+    let kept: u64 = client.call(["DBSIZE"]).to_text().parse().expect("a number");
+    assert!(kept > 20, "{kept} keys within 8 KiB");
+    assert_eq!(client.call(["CONFIG", "SET", "maxmemory", "0"]).to_text(), "OK");
+    for number in 0..5000 {
+        client.call(["DEL", &format!("key:{number}")]);
+    }
+    let start = Instant::now();
+    while data_set(&server) > 0 {
+        assert!(start.elapsed() < Duration::from_secs(20), "{} bytes for no key", data_set(&server));
+        thread::sleep(Duration::from_millis(20));
+    }
 }

@@ -13,7 +13,13 @@ use std::process::{Child, Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-in_every_configuration!(killed_and_started_again, shutdown_ends_it, sigterm_ends_it, a_unix_socket_serves);
+in_every_configuration!(
+    killed_and_started_again,
+    shutdown_ends_it,
+    sigterm_ends_it,
+    a_unix_socket_serves,
+    dir_is_the_folder_the_process_works_in
+);
 
 fn boxcar(arguments: &[&str]) -> Command {
     let mut command = Command::new(programs::boxcar());
@@ -237,4 +243,26 @@ fn a_unix_socket_serves(configuration: Configuration) {
     server.wait_end().expect("it ends");
     assert!(!path.exists(), "the socket stays");
     fs::remove_dir_all(folder).expect("a folder");
+}
+
+fn dir_is_the_folder_the_process_works_in(configuration: Configuration) {
+    let server = Options::boxcar(configuration).flags(["--enable-protected-configs", "yes"]).start();
+    let works_in = || fs::read_link(format!("/proc/{}/cwd", server.pid())).expect("the process is there");
+    let mut client = server.client();
+    let before = works_in();
+    let other = new_folder().canonicalize().expect("it was just made");
+    let text = other.to_str().expect("the path is text");
+    assert_eq!(client.call(["CONFIG", "SET", "dir", text]).to_text(), "OK");
+    assert_eq!(works_in(), other);
+    let answer = client.call(["CONFIG", "GET", "dir"]);
+    assert!(format!("{answer:?}").contains(text), "{answer:?}");
+    // What is no folder is refused, and nothing changes.
+    for missing in [&format!("{text}/missing"), "/proc/self/status"] {
+        let answer = client.call(["CONFIG", "SET", "dir", missing]);
+        assert!(answer.is_error(), "{answer}");
+        assert_eq!(works_in(), other);
+    }
+    assert_eq!(client.call(["CONFIG", "SET", "dir", before.to_str().expect("text")]).to_text(), "OK");
+    assert_eq!(works_in(), before);
+    fs::remove_dir(&other).expect("nothing was left in it");
 }

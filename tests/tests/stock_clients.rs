@@ -1,12 +1,15 @@
-//! Clients that were made for Redis, as they are: redis-cli, redis-benchmark, redis-py, redis-rs.
+//! Clients that were made for Redis, as they are: redis-cli, redis-benchmark, redis-py, redis-rs, ioredis.
 #![forbid(unsafe_code)]
 
-use boxcar_tests::programs::{python, stands_down};
+use boxcar_tests::programs::{ioredis, python, stands_down};
 use boxcar_tests::{Configuration, Server, Value, in_every_configuration};
+use redis::streams::{StreamClaimReply, StreamPendingCountReply, StreamReadOptions, StreamReadReply};
 use redis::{Commands, ConnectionLike, RedisResult};
+use std::collections::{HashMap, HashSet};
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
 
 in_every_configuration!(
     redis_cli,
@@ -17,6 +20,8 @@ in_every_configuration!(
     redis_py_over_resp3,
     redis_rs_over_resp2,
     redis_rs_over_resp3,
+    redis_rs_with_data_types,
+    ioredis_over_resp2,
 );
 
 fn succeed(command: &mut Command) -> String {
@@ -122,6 +127,17 @@ fn redis_py_over_resp3(configuration: Configuration) {
     redis_py(configuration, "3");
 }
 
+fn ioredis_over_resp2(configuration: Configuration) {
+    if stands_down("ioredis") {
+        return;
+    }
+    let server = Server::start(configuration);
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients/ioredis.mjs");
+    let text =
+        succeed(Command::new("node").arg(script).arg(server.port().to_string()).env("IOREDIS", ioredis()));
+    assert_eq!(text.trim_end(), "all is well");
+}
+
 fn redis_rs_over_resp2(configuration: Configuration) {
     redis_rs(configuration, "resp2").unwrap_or_else(|error| panic!("{error}"));
 }
@@ -178,5 +194,82 @@ fn redis_rs_listens(client: &redis::Client, connection: &mut redis::Connection) 
     listener.unsubscribe("news")?;
     listener.punsubscribe("n*")?;
     assert_eq!(connection.publish::<_, _, i64>("news", "nobody")?, 0);
+    Ok(())
+}
+
+fn redis_rs_with_data_types(configuration: Configuration) {
+    let server = Server::start(configuration);
+    for protocol in ["resp2", "resp3"] {
+        let address = format!("redis://127.0.0.1:{}/?protocol={protocol}", server.port());
+        let mut connection = redis::Client::open(address).and_then(|client| client.get_connection()).unwrap();
+        redis_rs_collections(&mut connection).unwrap_or_else(|error| panic!("{protocol}: {error}"));
+        redis_rs_streams(&mut connection).unwrap_or_else(|error| panic!("{protocol}: {error}"));
+        let _: () = redis::cmd("FLUSHALL").query(&mut connection).unwrap();
+    }
+    redis_rs_tracks(&server).unwrap_or_else(|error| panic!("{error}"));
+}
+
+fn redis_rs_collections(connection: &mut redis::Connection) -> RedisResult<()> {
+    assert_eq!(connection.rpush::<_, _, i64>("list", &["a", "b", "c"])?, 3);
+    assert_eq!(connection.lpop::<_, String>("list", None)?, "a");
+    assert_eq!(connection.lrange::<_, Vec<String>>("list", 0, -1)?, ["b", "c"]);
+    let popped: (String, String) = connection.blpop(&["queue", "list"], 1.0)?;
+    assert_eq!(popped, ("list".to_owned(), "b".to_owned()));
+    assert_eq!(connection.blpop::<_, Option<(String, String)>>("queue", 0.01)?, None);
+
+    let _: () = connection.hset_multiple("hash", &[("one", 1), ("two", 2)])?;
+    let all: HashMap<String, i64> = connection.hgetall("hash")?;
+    assert_eq!(all, HashMap::from([("one".to_owned(), 1), ("two".to_owned(), 2)]));
+    let members: Vec<i64> = (0..2000).collect();
+    assert_eq!(connection.sadd::<_, _, i64>("set", &members)?, 2000);
+    let found: HashSet<i64> = connection.sscan("set")?.collect::<RedisResult<_>>()?;
+    assert_eq!(found.len(), 2000);
+
+    assert_eq!(connection.zadd_multiple::<_, _, _, i64>("zset", &[(1.0, "one"), (2.5, "more")])?, 2);
+    let ranged: Vec<(String, f64)> = connection.zrange_withscores("zset", 0, -1)?;
+    assert_eq!(ranged, [("one".to_owned(), 1.0), ("more".to_owned(), 2.5)]);
+    assert_eq!(connection.zrank::<_, _, i64>("zset", "more")?, 1);
+    assert_eq!(connection.zincr::<_, _, _, f64>("zset", "one", 10)?, 11.0);
+    let lowest: Vec<(String, f64)> = connection.zpopmin("zset", 1)?;
+    assert_eq!(lowest, [("more".to_owned(), 2.5)]);
+    assert!(connection.pfadd::<_, _, bool>("hll", &["a", "b"])?);
+    assert_eq!(connection.pfcount::<_, i64>("hll")?, 2);
+    Ok(())
+}
+
+fn redis_rs_streams(connection: &mut redis::Connection) -> RedisResult<()> {
+    let mut ids: Vec<String> = Vec::new();
+    for text in ["a", "b", "c"] {
+        ids.push(connection.xadd("stream", "*", &[("text", text)])?);
+    }
+    let _: () = connection.xgroup_create("stream", "group", "0")?;
+    let options = StreamReadOptions::default().group("group", "me").count(2);
+    let read: StreamReadReply = connection.xread_options(&["stream"], &[">"], &options)?;
+    let read: Vec<&String> = read.keys[0].ids.iter().map(|entry| &entry.id).collect();
+    assert_eq!(read, [&ids[0], &ids[1]]);
+    assert_eq!(connection.xack::<_, _, _, i64>("stream", "group", &[&ids[0]])?, 1);
+    let pending: StreamPendingCountReply = connection.xpending_count("stream", "group", "-", "+", 10)?;
+    assert_eq!((pending.ids.len(), &pending.ids[0].id), (1, &ids[1]));
+    let claimed: StreamClaimReply = connection.xclaim("stream", "group", "other", 0, &[&ids[1]])?;
+    assert_eq!(claimed.ids[0].id, ids[1]);
+    assert_eq!(connection.xlen::<_, i64>("stream")?, 3);
+    Ok(())
+}
+
+/// Client-side caching over RESP3: the invalidation is a push on the same connection.
+fn redis_rs_tracks(server: &Server) -> RedisResult<()> {
+    let client = redis::Client::open(format!("redis://127.0.0.1:{}/?protocol=resp3", server.port()))?;
+    let mut reader = client.get_connection()?;
+    let (sender, pushes) = mpsc::channel();
+    reader.set_push_sender(sender);
+    let _: () = redis::cmd("CLIENT").arg("TRACKING").arg("ON").query(&mut reader)?;
+    let _: () = client.get_connection()?.set("cached", 1)?;
+    assert_eq!(reader.get::<_, i64>("cached")?, 1);
+    let _: i64 = client.get_connection()?.incr("cached", 1)?;
+    // The push is read with the reply that comes after it.
+    assert!(reader.check_connection());
+    let push = pushes.try_recv().expect("an invalidation");
+    assert_eq!(push.kind, redis::PushKind::Invalidate);
+    assert_eq!(push.data, [redis::Value::Array(vec![redis::Value::BulkString(b"cached".to_vec())])]);
     Ok(())
 }

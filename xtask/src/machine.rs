@@ -42,6 +42,18 @@ pub const TESTS: &[Need] = &[
         feature: Some("redis-py"),
     },
     Need {
+        found: || on_path("node"),
+        package: "nodejs",
+        lost: "the tests with the Node.js client",
+        feature: Some("ioredis"),
+    },
+    Need {
+        found: || on_path("npm"),
+        package: "npm",
+        lost: "the tests with the Node.js client",
+        feature: Some("ioredis"),
+    },
+    Need {
         found: || on_path("chromium"),
         package: "chromium",
         lost: "the test that looks at the reports of measurements",
@@ -207,6 +219,19 @@ pub fn python_with_redis(version: &str) -> anyhow::Result<PathBuf> {
         ]))?;
     }
     Ok(python)
+}
+
+/// A folder below the target directory whose `node_modules` has the Node.js client of this version.
+pub fn node_with_ioredis(version: &str) -> anyhow::Result<PathBuf> {
+    let folder = workspace::target_directory()?.join("ioredis").join(version);
+    if !folder.join("node_modules/ioredis/package.json").is_file() {
+        std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        run(Command::new("npm")
+            .args(["install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix"])
+            .arg(&folder)
+            .arg(format!("ioredis@{version}")))?;
+    }
+    Ok(folder)
 }
 
 fn has_package(python: &Path, version: &str) -> bool {

@@ -11,6 +11,9 @@ use std::ffi::OsString;
 /// The version of the Python client that the tests use.
 const REDIS_PY: &str = "5.2.1";
 
+/// The version of the Node.js client that the tests use.
+const IOREDIS: &str = "5.8.2";
+
 /// What `cargo xtask test` takes.
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -65,6 +68,9 @@ fn integration(arguments: &Arguments) -> anyhow::Result<()> {
     }
     if !without.contains(&"redis-py") {
         tests.env("BOXCAR_PYTHON", machine::python_with_redis(REDIS_PY)?);
+    }
+    if !without.contains(&"ioredis") {
+        tests.env("BOXCAR_IOREDIS", machine::node_with_ioredis(IOREDIS)?);
     }
     workspace::run(&mut tests)
 }

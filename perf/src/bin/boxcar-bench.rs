@@ -4,9 +4,9 @@
 #![forbid(unsafe_code)]
 
 use boxcar_perf::bench::{
-    AbArguments, BenchArguments, ExpiryArguments, GrowthArguments, HitArguments, MatrixArguments,
-    MemoryArguments, PeersArguments, RepublishArguments, ScalingArguments, SpecificationArguments,
-    StockArguments, WaitsArguments,
+    AbArguments, BenchArguments, ExpiryArguments, FreeArguments, GrowthArguments, HitArguments,
+    MatrixArguments, MemoryArguments, PeersArguments, RepublishArguments, ScalingArguments,
+    SpecificationArguments, StockArguments, WaitsArguments,
 };
 use boxcar_perf::load::command_line::LoadArguments;
 use boxcar_perf::null::NullArguments;
@@ -38,6 +38,8 @@ enum Run {
     Specification(SpecificationArguments),
     /// Latency of reads while millions of other keys expire.
     Expiry(ExpiryArguments),
+    /// Latency of reads while a value of millions of elements is freed.
+    Frees(FreeArguments),
     /// Hit rates of a cache at maxmemory, Boxcar's and its peers'.
     Hits(HitArguments),
     /// redis-benchmark's whole default list: server CPU time per operation, Boxcar's and its peers'.
@@ -49,7 +51,7 @@ enum Run {
     /// How long GETs on other connections wait while one command takes long.
     Waits(WaitsArguments),
     /// The same as boxcar-load.
-    Load(LoadArguments),
+    Load(Box<LoadArguments>),
     /// The same as boxcar-null.
     Null(NullArguments),
 }
@@ -64,6 +66,7 @@ fn main() -> ExitCode {
         Run::Report(arguments) => arguments.execute(),
         Run::Specification(arguments) => arguments.execute(),
         Run::Expiry(arguments) => arguments.execute(),
+        Run::Frees(arguments) => arguments.execute(),
         Run::Hits(arguments) => arguments.execute(),
         Run::Stock(arguments) => arguments.execute(),
         Run::Memory(arguments) => arguments.execute(),

@@ -88,7 +88,7 @@ impl ClosedLoop<'_, '_> {
     /// Takes what arrived on `token`, and sends the next batch when the last one is complete. Returns the time.
     #[inline]
     fn readable(&mut self, token: usize, earlier: u64) -> Result<u64, LoadError> {
-        let Some(arrived) = self.worker.receive(token)? else { return Ok(earlier) };
+        let Some(mut arrived) = self.worker.receive(token)? else { return Ok(earlier) };
         let now = self.worker.shared.now();
         self.window.advance(now);
         let connection = &self.worker.connections[token];
@@ -100,7 +100,7 @@ impl ClosedLoop<'_, '_> {
                 self.worker.tally.record((now - sent_at).max(1), replies, &self.worker.answers);
             }
         }
-        self.worker.tally.note(arrived, &self.worker.answers);
+        self.worker.tally.note(&mut arrived, &self.worker.answers);
         if complete {
             self.busy -= 1;
             self.worker.renew_if_spent(token)?;

@@ -200,7 +200,7 @@ impl OpenLoop<'_, '_> {
     }
 
     fn readable(&mut self, token: usize, earlier: u64) -> Result<u64, LoadError> {
-        let Some(arrived) = self.worker.receive(token)? else { return Ok(earlier) };
+        let Some(mut arrived) = self.worker.receive(token)? else { return Ok(earlier) };
         let now = self.worker.shared.now();
         self.window.advance(now);
         if self.window.is_open() && now < self.course.ends_at {
@@ -211,7 +211,7 @@ impl OpenLoop<'_, '_> {
             self.record_oldest(token, now, share);
         }
         self.answered += u64::from(arrived.replies);
-        self.worker.tally.note(arrived, &self.worker.answers);
+        self.worker.tally.note(&mut arrived, &self.worker.answers);
         if self.worker.connections[token].inflight == 0 {
             self.worker.renew_if_spent(token)?;
         }

@@ -92,9 +92,9 @@ pub struct LoadReport {
     pub reconnects: u64,
     /// Open loop: how late the generator itself sent what nothing else held back.
     pub own_delay_us: Option<Latency>,
-    /// GETs that found their key.
+    /// GETs that found their key; in a mix also GETEX, and MGET if all its keys were there.
     pub hits: u64,
-    /// GETs that did not.
+    /// Those that did not.
     pub misses: u64,
     /// Error replies.
     pub errors: u64,

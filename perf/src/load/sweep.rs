@@ -1,6 +1,6 @@
 //! A sweep: open loops at rising rates, until the server no longer keeps up or its latency explodes.
 //!
-//! The highest rate that was still borne is the *knee*. A rate that fails is tried once more before it counts, since
+//! The highest rate that was still borne is the *knee*. A rate that fails is tried twice more before it counts, since
 //! something else on the machine may have been in the way; then the gap between the last good rate and the first bad
 //! one is halved a few times.
 
@@ -18,6 +18,9 @@ const KEPT_UP: f64 = 0.99;
 
 /// A p99 below this is no explosion, however low the others are, in microseconds: schedulers do that.
 const LOWEST_LIMIT_US: f64 = 1_000.0;
+
+/// A rate that fails so often is not borne.
+const ATTEMPTS: usize = 3;
 
 /// Length of the closed loop that finds where to begin.
 const PROBE: Duration = Duration::from_secs(1);
@@ -55,16 +58,16 @@ impl Default for SweepOptions {
     }
 }
 
-/// How a rate was borne.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// How a rate was borne, the better first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// Well.
     Kept,
-    /// Fewer than 99 % of the due requests were answered in the window.
-    FellBehind,
     /// The 99th percentile is above its limit.
     P99Exploded,
+    /// Fewer than 99 % of the due requests were answered in the window.
+    FellBehind,
 }
 
 impl fmt::Display for Verdict {
@@ -237,14 +240,15 @@ impl Sweep<'_> {
         Ok(report.ops_per_second)
     }
 
-    /// Whether a rate is borne, at the second attempt if not at the first.
+    /// Whether a rate is borne, at one of a few attempts.
     fn bears(&mut self, rate: f64) -> Result<bool, LoadError> {
         let mut point = self.measure(rate)?;
-        if point.verdict != Verdict::Kept && !self.stopped() {
+        for _ in 1..ATTEMPTS {
+            if point.verdict == Verdict::Kept || self.stopped() {
+                break;
+            }
             let again = self.measure(rate)?;
-            let better = again.verdict == Verdict::Kept
-                || (again.verdict, point.verdict) == (Verdict::P99Exploded, Verdict::FellBehind);
-            if better {
+            if again.verdict <= point.verdict {
                 point = again;
             }
         }

@@ -145,7 +145,23 @@ impl Tally {
 
     /// Counts what does not depend on the window.
     #[inline]
-    pub fn note(&mut self, arrived: Arrived, answers: &[Answer]) {
+    pub fn note(&mut self, arrived: &mut Arrived, answers: &[Answer]) {
+        self.values += u64::from(arrived.values);
+        self.nulls += u64::from(arrived.nulls);
+        if arrived.errors + arrived.mismatches > 0 || !answers.is_empty() {
+            self.note_closely(arrived, answers);
+        }
+    }
+
+    fn note_closely(&mut self, arrived: &mut Arrived, answers: &[Answer]) {
+        self.errors += u64::from(arrived.errors);
+        self.mismatches += u64::from(arrived.mismatches);
+        if self.error.is_none() {
+            self.error = arrived.error.take();
+        }
+        if self.mismatch.is_none() {
+            self.mismatch = arrived.mismatch.take();
+        }
         for answer in answers {
             let Some(row) = self.rows.get_mut(usize::from(answer.share)) else { continue };
             match answer.outcome {
@@ -154,16 +170,6 @@ impl Tally {
                 Outcome::Error => row.errors += 1,
                 Outcome::Mismatch => row.mismatches += 1,
             }
-        }
-        self.values += u64::from(arrived.values);
-        self.nulls += u64::from(arrived.nulls);
-        self.errors += u64::from(arrived.errors);
-        self.mismatches += u64::from(arrived.mismatches);
-        if arrived.error.is_some() && self.error.is_none() {
-            self.error = arrived.error;
-        }
-        if arrived.mismatch.is_some() && self.mismatch.is_none() {
-            self.mismatch = arrived.mismatch;
         }
     }
 
@@ -277,7 +283,7 @@ mod tests {
         a.latency.record_n(1_000, 99).unwrap();
         b.latency.record_n(9_000_000, 1).unwrap();
         b.note(
-            Arrived {
+            &mut Arrived {
                 replies: 3,
                 values: 1,
                 nulls: 1,

@@ -260,13 +260,7 @@ fn follow_config(server: &Arc<Server>, workers: &Arc<Workers>) {
         }
         Ok(())
     });
-    let shared = Arc::downgrade(server);
-    server.keyspace.on_replaced(move |record| {
-        if let Some(server) = shared.upgrade() {
-            let lazily = server.config.bool(rows::LAZYFREE_LAZY_SERVER_DEL);
-            server.reclaimer.free_record(record, lazily);
-        }
-    });
+    server.free_what_is_replaced();
     let shared = Arc::downgrade(server);
     config.on_change(rows::NOTIFY_KEYSPACE_EVENTS, move |_| {
         if let Some(server) = shared.upgrade() {

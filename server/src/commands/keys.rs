@@ -202,7 +202,7 @@ impl<'k> Keys<'k> {
     /// The shards that have to be locked, too, before a change in the locked ones: see [`super::blocking`].
     #[inline]
     pub fn links(&mut self) -> impl Iterator<Item = u32> {
-        self.held.iter_mut().flat_map(|guard| guard.ext().waiting.links())
+        self.held.iter_mut().flat_map(|guard| guard.ext().links())
     }
 
     /// Whether this shard is locked.
@@ -243,7 +243,7 @@ impl<'k> Keys<'k> {
             Entry::Occupied(entry) if is_due(entry.record(), *now_ms) => {
                 stats.metrics.expired_keys.add(1);
                 news.expired(ext, *selected, key);
-                if ext.waiting.make_ready(*selected, key) {
+                if ext.make_ready(*selected, key) {
                     ready.push_back(Ready { db: *selected, place, key: key.into() });
                 }
                 Entry::Vacant(entry.vacate(place.hash, key))
@@ -334,9 +334,14 @@ impl<'k> Keys<'k> {
             self.exists(key);
         }
         let clock = self.replaced_key_clock(key);
-        let (mut db, _) = self.parts(place.shard);
+        let (mut db, ext) = self.parts(place.shard);
+        // Nothing of it depends on the change, and now the shard is at hand.
+        let observed = ext.is_observed();
         db.set(place.hash, key, value, expire_at_ms, clock);
-        self.changed_at(place, key);
+        self.counted();
+        if observed | self.news.is_attentive() {
+            self.tell(place, key);
+        }
     }
 
     /// Sets an object, replacing whatever was there together with its expiry, and reports the change.
@@ -360,9 +365,13 @@ impl<'k> Keys<'k> {
         Some(record)
     }
 
-    /// Removes a key; false when it is missing. Reports the change.
+    /// Removes a key and has it freed; false when it is missing. Reports the change.
     pub fn remove(&mut self, key: &[u8]) -> bool {
-        self.take(key).is_some()
+        let place = self.locate(key);
+        let Entry::Occupied(entry) = self.entry_at(place, key) else { return false };
+        entry.remove();
+        self.changed_at(place, key);
+        true
     }
 
     /// A key of the selected database was changed: counts it and tells its watchers.
@@ -412,7 +421,7 @@ impl<'k> Keys<'k> {
     /// Clients that wait for a key of the selected database are served after the command.
     pub fn make_ready(&mut self, place: Place, key: &[u8]) {
         let db = self.db;
-        if self.shard(place.shard).ext().waiting.make_ready(db, key) {
+        if self.shard(place.shard).ext().make_ready(db, key) {
             self.ready.push_back(Ready { db, place, key: key.into() });
         }
     }
@@ -421,7 +430,9 @@ impl<'k> Keys<'k> {
     pub fn evict_tracked(&mut self, max: usize) {
         let cause = self.news.came_across();
         for shard in &mut self.held {
-            self.news.mailed_self |= shard.ext().tracked.evict(max, cause);
+            if let Some(concerned) = shard.ext().concerned() {
+                self.news.mailed_self |= concerned.tracked.evict(max, cause);
+            }
         }
     }
 

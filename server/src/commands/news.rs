@@ -194,7 +194,7 @@ fn remember(keys: &mut Keys<'_>, command: &Entry, args: Args<'_>, client: u64) {
         spec.positions(args, &mut |position| {
             let key = args.at(position);
             let place = keys.locate(key);
-            keys.shard(place.shard).ext().tracked.remember(key, client);
+            keys.shard(place.shard).ext().concern().tracked.remember(key, client);
         });
     }
 }

@@ -1,6 +1,7 @@
 //! Freeing large removals in the background, so that neither their command nor anybody behind it waits.
 
 use boxcar_store::OwnedRecord;
+use boxcar_sys::process::lower_thread_priority;
 use std::any::Any;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -10,6 +11,14 @@ use std::thread;
 /// Removals that may wait to be freed. Each may be a whole database, so a queue this long means that memory is given
 /// back far more slowly than it is taken: then whoever removes frees, too, and thereby slows down.
 const WAITING_MAX: usize = 64;
+
+/// Bytes of memory beyond which a removal is left to the background whatever was asked for: in pieces of 64 bytes this
+/// much takes a millisecond to free, in which the thread could serve nobody.
+pub const FREED_AT_ONCE_MAX: usize = 1 << 20;
+
+/// Priority of the thread that frees, on the scale of nice(2): a quarter of a processor that threads that serve clients
+/// want, too, and it yields to them at once.
+const NICE: u8 = 5;
 
 /// Something to free, and how many keys it holds.
 type Removal = (Box<dyn Any + Send>, usize);
@@ -41,9 +50,10 @@ impl Reclaimer {
         }
     }
 
-    /// Frees what was taken out of the keyspace: in the background if that is wanted and pays.
+    /// Frees what was taken out of the keyspace: in the background if that pays and is wanted, or needed.
     pub fn free_record(&self, record: OwnedRecord, background: bool) {
-        if background && record.record().frees_slowly() {
+        let known = record.record();
+        if known.frees_slowly() && (background || known.memory_usage() > FREED_AT_ONCE_MAX) {
             self.free(record, 1);
         }
     }
@@ -75,7 +85,12 @@ impl Counts {
 /// Starts the thread; without one, removals are freed where they are made.
 fn start(counts: Arc<Counts>) -> Option<SyncSender<Removal>> {
     let (sender, receiver): (_, Receiver<Removal>) = sync_channel(WAITING_MAX);
-    let body = move || receiver.into_iter().for_each(|removal| counts.free(removal));
+    let body = move || {
+        if let Err(error) = lower_thread_priority(NICE) {
+            tracing::debug!("the thread that frees keeps the priority of the others: {error}");
+        }
+        receiver.into_iter().for_each(|removal| counts.free(removal));
+    };
     match thread::Builder::new().name("boxcar-free".to_owned()).spawn(body) {
         Ok(_) => Some(sender),
         Err(error) => {

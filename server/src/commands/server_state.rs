@@ -204,6 +204,24 @@ impl Server {
         self.budget.pay(free.map(|mut guard| budget::growth(&mut guard)).sum());
     }
 
+    /// Has values that commands replace or remove, without being asked to, freed as `lazyfree-lazy-server-del` says.
+    /// Called once.
+    pub fn free_what_is_replaced(self: &Arc<Self>) {
+        let shared = Arc::downgrade(self);
+        self.keyspace.on_replaced(move |record| {
+            if let Some(server) = shared.upgrade() {
+                let lazily = server.config.bool(rows::LAZYFREE_LAZY_SERVER_DEL);
+                server.reclaimer.free_record(record, lazily);
+            }
+        });
+    }
+
+    /// Has the tables of empty databases give their memory back, in every shard that is not held.
+    pub fn release_empty_tables(&self) {
+        let shards = 0..self.keyspace.shards() as u32;
+        shards.filter_map(|shard| self.keyspace.try_lock(shard)).for_each(|mut guard| guard.release_empty());
+    }
+
     /// The classes of `notify-keyspace-events`, [`EventClass::TO_KEY`] and [`EventClass::TO_EVENT`] among them.
     #[inline]
     pub fn notified(&self) -> EventClass {
@@ -234,8 +252,10 @@ impl Server {
             if self.tracking.keys() <= max {
                 return;
             }
-            if let Some(mut shard) = self.keyspace.try_lock(shard) {
-                shard.ext().tracked.evict(max, Cause::NOBODY);
+            if let Some(mut shard) = self.keyspace.try_lock(shard)
+                && let Some(concerned) = shard.ext().concerned()
+            {
+                concerned.tracked.evict(max, Cause::NOBODY);
             }
         }
     }

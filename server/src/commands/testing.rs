@@ -67,12 +67,14 @@ impl Fixture {
         };
         let table = Table::new(&[]).expect("the register is sound");
         let server = Server::new(Arc::new(config), options, table, identity, super::INFO_SECTIONS, 1);
+        let server = Arc::new(server);
+        server.free_what_is_replaced();
         server.notify_as_configured();
         let stats = server.stats.register("test");
         let driver = Driver::open(Backend::Epoll, &DriverOptions::default()).expect("epoll is always there");
         let inbox = server.inboxes.open(0, driver.doorbell());
         let session = new_session(&server, &inbox);
-        Self { server: Arc::new(server), session, now_ms: START_MS, stats, inbox }
+        Self { server, session, now_ms: START_MS, stats, inbox }
     }
 
     /// Another client.

@@ -6,10 +6,33 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 #[derive(Debug, Default)]
 pub struct DefragmentationFigures {
     running: AtomicU64,
-    moved: AtomicU64,
-    kept: AtomicU64,
+    allocations: Balance,
+    keys: Balance,
     total_us: AtomicU64,
     current_us: AtomicU64,
+}
+
+/// What was moved, and what lay well.
+#[derive(Debug, Default)]
+struct Balance {
+    moved: AtomicU64,
+    kept: AtomicU64,
+}
+
+impl Balance {
+    fn add(&self, moved: usize, kept: usize) {
+        self.moved.fetch_add(moved as u64, Relaxed);
+        self.kept.fetch_add(kept as u64, Relaxed);
+    }
+
+    fn get(&self) -> (u64, u64) {
+        (self.moved.load(Relaxed), self.kept.load(Relaxed))
+    }
+
+    fn reset(&self) {
+        self.moved.store(0, Relaxed);
+        self.kept.store(0, Relaxed);
+    }
 }
 
 impl DefragmentationFigures {
@@ -18,10 +41,14 @@ impl DefragmentationFigures {
         self.running.store(percent, Relaxed);
     }
 
-    /// Counts keys that were moved, and keys that lay well.
-    pub fn add_step(&self, moved: u64, kept: u64) {
-        self.moved.fetch_add(moved, Relaxed);
-        self.kept.fetch_add(kept, Relaxed);
+    /// Counts allocations that were moved, and such that lay well.
+    pub fn add_allocations(&self, moved: usize, kept: usize) {
+        self.allocations.add(moved, kept);
+    }
+
+    /// Counts keys of which something was moved, and keys of which nothing was.
+    pub fn add_keys(&self, moved: usize, kept: usize) {
+        self.keys.add(moved, kept);
     }
 
     /// Counts time; `pass_us` is that of the present pass so far.
@@ -35,9 +62,14 @@ impl DefragmentationFigures {
         self.running.load(Relaxed)
     }
 
-    /// Keys moved, and keys that lay well.
+    /// Allocations moved, and such that lay well.
+    pub fn allocations(&self) -> (u64, u64) {
+        self.allocations.get()
+    }
+
+    /// Keys of which something was moved, and keys of which nothing was.
     pub fn keys(&self) -> (u64, u64) {
-        (self.moved.load(Relaxed), self.kept.load(Relaxed))
+        self.keys.get()
     }
 
     /// Milliseconds, all in all and of the present pass.
@@ -47,8 +79,8 @@ impl DefragmentationFigures {
 
     /// `CONFIG RESETSTAT`.
     pub fn reset(&self) {
-        for figure in [&self.moved, &self.kept, &self.total_us] {
-            figure.store(0, Relaxed);
-        }
+        self.allocations.reset();
+        self.keys.reset();
+        self.total_us.store(0, Relaxed);
     }
 }

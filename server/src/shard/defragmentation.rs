@@ -1,13 +1,18 @@
-//! Active defragmentation: moving records together when much of jemalloc's memory holds little.
+//! Active defragmentation: moving together what is stored when much of jemalloc's memory holds little.
 
 use crate::commands::Server;
 use crate::commands::server::allocator;
 use crate::config::{Config, rows};
+use crate::observability::defragmentation::DefragmentationFigures;
+use boxcar_store::Db;
 use boxcar_sys::clock::monotonic_us;
 
-/// Buckets of one step under a lock: some 40 records.
+/// Buckets of one step under a lock: some 40 records, with values of up to 64 elements each.
 #[cfg(feature = "jemalloc")]
 const BUCKETS: usize = 8;
+/// Allocations of one step in a value of many elements.
+#[cfg(feature = "jemalloc")]
+const ALLOCATIONS: usize = 64;
 /// Between two looks at the waste while nothing is to be moved, microseconds.
 const LOOK_EVERY_US: u64 = 1_000_000;
 
@@ -17,10 +22,21 @@ pub struct Defragmenter {
     shard: u32,
     db: usize,
     position: u64,
+    /// Values of this part with many elements, which are gone through before the walk goes on; the last one first.
+    large: Vec<Large>,
     /// Percent of a processor that this pass may use; 0 when there is none.
     effort: u64,
     looked_us: u64,
     pass_us: u64,
+}
+
+/// A value that is gone through step by step.
+#[derive(Debug)]
+struct Large {
+    key: Box<[u8]>,
+    position: u128,
+    /// Whether anything was moved.
+    moved: bool,
 }
 
 impl Defragmenter {
@@ -49,16 +65,23 @@ impl Defragmenter {
                 self.next(server);
                 continue;
             }
-            // A held shard is passed over.
             let Some(mut guard) = server.keyspace.try_lock(self.shard) else {
-                self.next(server);
-                continue;
+                // A held shard is passed over, but a value that is begun is not given up: the next burst goes on.
+                if self.large.is_empty() {
+                    self.next(server);
+                    continue;
+                }
+                break;
             };
-            let step = defragment(&mut guard.db(self.db), self.position);
+            if let Some(large) = self.large.pop() {
+                let hash = server.keyspace.locate(&large.key).hash;
+                let rest = defragment_value(&mut guard.db(self.db), hash, large, figures);
+                self.large.extend(rest);
+            } else {
+                self.position = defragment(&mut guard.db(self.db), self.position, &mut self.large, figures);
+            }
             drop(guard);
-            figures.add_step(step.moved as u64, step.kept as u64);
-            self.position = step.position;
-            if self.position == 0 {
+            if self.position == 0 && self.large.is_empty() {
                 self.next(server);
             }
         }
@@ -70,6 +93,7 @@ impl Defragmenter {
     /// Goes on to the next part.
     fn next(&mut self, server: &Server) {
         self.position = 0;
+        self.large.clear();
         self.shard += 1;
         if self.shard as usize == server.keyspace.shards() {
             self.shard = 0;
@@ -91,23 +115,50 @@ impl Defragmenter {
     }
 }
 
+/// A step of the walk; returns where it goes on.
 #[cfg(feature = "jemalloc")]
-fn defragment(db: &mut boxcar_store::Db<'_>, position: u64) -> boxcar_store::Defragmented {
-    db.defragment(position, BUCKETS)
-}
-
-/// What a step did, for builds in which there is none: `activedefrag` cannot be switched on there.
-#[cfg(not(feature = "jemalloc"))]
-#[derive(Default)]
-struct Nothing {
+fn defragment(
+    db: &mut Db<'_>,
     position: u64,
-    moved: usize,
-    kept: usize,
+    large: &mut Vec<Large>,
+    figures: &DefragmentationFigures,
+) -> u64 {
+    let step = db.defragment(position, BUCKETS);
+    figures.add_allocations(step.moved, step.kept);
+    figures.add_keys(step.moved_keys, step.kept_keys);
+    large.extend(step.large.into_iter().map(|key| Large { key, position: 0, moved: false }));
+    step.position
+}
+
+/// A step of going through a value; returns what is left to do.
+#[cfg(feature = "jemalloc")]
+fn defragment_value(
+    db: &mut Db<'_>,
+    hash: u64,
+    large: Large,
+    figures: &DefragmentationFigures,
+) -> Option<Large> {
+    let step = db.defragment_value(hash, &large.key, large.position, ALLOCATIONS);
+    figures.add_allocations(step.moved, step.kept);
+    let moved = large.moved || step.moved > 0;
+    match step.position {
+        Some(position) => Some(Large { position, moved, ..large }),
+        None => {
+            figures.add_keys(usize::from(moved), usize::from(!moved));
+            None
+        }
+    }
+}
+
+/// Builds without jemalloc have nothing to move: `activedefrag` cannot be switched on there.
+#[cfg(not(feature = "jemalloc"))]
+fn defragment(_: &mut Db<'_>, _: u64, _: &mut Vec<Large>, _: &DefragmentationFigures) -> u64 {
+    0
 }
 
 #[cfg(not(feature = "jemalloc"))]
-fn defragment(_: &mut boxcar_store::Db<'_>, _: u64) -> Nothing {
-    Nothing::default()
+fn defragment_value(_: &mut Db<'_>, _: u64, _: Large, _: &DefragmentationFigures) -> Option<Large> {
+    None
 }
 
 /// Percent of a processor that the waste is worth, by Redis's rule: none below `active-defrag-ignore-bytes` or

@@ -114,7 +114,7 @@ fn expire_in(
     }
     gone.append(&mut emptied);
     let grown = if server.budget.is_limited() { growth(&mut guard) } else { 0 };
-    if guard.ext().waiting.is_empty() || gone.is_empty() {
+    if !guard.ext().has_waiters() || gone.is_empty() {
         drop(guard);
     } else {
         // Clients may wait for keys that are gone (XREADGROUP).

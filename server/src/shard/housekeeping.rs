@@ -134,12 +134,13 @@ impl Housekeeper {
         }
     }
 
-    /// Forgets abandoned watches, and waits that are over.
+    /// Forgets abandoned watches, and waits that are over, and gives the memory of used-up tables back.
     fn sweep(&self) {
         blocking::sweep(&self.server.keyspace, &self.server.blocking.figures);
         for shard in 0..self.server.keyspace.shards() as u32 {
             if let Some(mut guard) = self.server.keyspace.try_lock(shard) {
                 guard.ext().sweep();
+                guard.release_empty();
             }
         }
     }

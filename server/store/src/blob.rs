@@ -92,6 +92,18 @@ impl Blob {
         }
     }
 
+    /// Moves the blob if it lies badly and is not shared.
+    #[cfg(feature = "jemalloc")]
+    pub(crate) fn defragment(&mut self, mover: &mut crate::defrag::Mover) {
+        // A count of one cannot rise without a reference to clone.
+        if self.header().references.load(Ordering::Acquire) == 1 {
+            let (mut address, layout) = (self.header.cast(), Self::layout(self.capacity()));
+            // SAFETY: the allocation is of this layout, and this is the only reference to it.
+            unsafe { mover.allocation(&mut address, layout) };
+            self.header = address.cast();
+        }
+    }
+
     /// Gives up ownership; the pointer must come back through [`Blob::from_raw`].
     pub(crate) fn into_raw(self) -> *mut u8 {
         let raw = self.header.as_ptr().cast();

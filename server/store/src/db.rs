@@ -258,9 +258,10 @@ impl<'a> Db<'a> {
         found.is_some()
     }
 
-    /// Removes `key` and frees it. False when it was not there.
+    /// Removes `key` and frees it, or has it freed ([`Keyspace::on_replaced`](crate::Keyspace::on_replaced)). False when
+    /// it was not there.
     pub fn remove(&mut self, hash: u64, key: &[u8]) -> bool {
-        self.take(hash, key).is_some()
+        self.take(hash, key).map(|record| self.core.context.replaced(record)).is_some()
     }
 
     /// Takes `key` out, to be dropped elsewhere.
@@ -323,7 +324,8 @@ impl<'a> Db<'a> {
             let gathered_from = position;
             let mut candidates = SmallVec::<[RawRecord; EXPIRY_LOOKAHEAD]>::new();
             while candidates.len() < EXPIRY_LOOKAHEAD / 2 && !step.wrapped && buckets < max_records.max(1) {
-                let mut gather = |found: Found| candidates.extend(found.volatile.then_some(found.record));
+                let mut gather =
+                    |found: Found<RawRecord>| candidates.extend(found.volatile.then_some(found.record));
                 // SAFETY: the lock is held, see Core.
                 position = unsafe { self.core.table().walk_bucket(position, hasher, &mut gather) };
                 buckets += 1;
@@ -446,6 +448,12 @@ impl DetachedDb {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Bytes of memory that dropping it gives back.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        self.root.memory()
     }
 }
 

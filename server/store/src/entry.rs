@@ -92,9 +92,10 @@ impl<'a> OccupiedEntry<'a> {
         self.core.resize(self.at, len)
     }
 
-    /// Removes the key and frees it.
+    /// Removes the key and frees it, or has it freed ([`Keyspace::on_replaced`](crate::Keyspace::on_replaced)).
     pub fn remove(self) {
-        drop(self.take());
+        let context = self.core.context;
+        context.replaced(self.take());
     }
 
     /// Removes the key and returns its place, free again. `hash` and `key` are those it was found by.

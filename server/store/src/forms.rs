@@ -19,6 +19,15 @@ impl<T, const TAG: usize> Boxed<T, TAG> {
         Self { tagged: boxed.map_addr(|address| address | TAG) }
     }
 
+    /// Moves the box's allocation if it lies badly.
+    #[cfg(feature = "jemalloc")]
+    pub(crate) fn defragment(&mut self, mover: &mut crate::defrag::Mover) {
+        let mut address = self.untagged().cast();
+        // SAFETY: the allocation is a box's, which this value owns and which is exclusively borrowed.
+        unsafe { mover.allocation(&mut address, std::alloc::Layout::new::<T>()) };
+        self.tagged = address.cast::<T>().map_addr(|address| address | TAG);
+    }
+
     #[inline]
     fn untagged(&self) -> NonNull<T> {
         // The address of an allocation is not zero.

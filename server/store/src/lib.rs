@@ -11,7 +11,7 @@
 //!   collection has one of several forms behind one word.
 //! - `bitmap`, [`hyperloglog`]: strings as bits and as sketches, pure functions over bytes.
 //! - `table`: extendible hashing over segments that grow, split, shrink and merge alone.
-//! - `defrag`: moving records together (feature `jemalloc`).
+//! - `defrag`: moving together what is stored (feature `jemalloc`).
 //! - `sample`: looking for records to evict.
 //! - `root`: one database's table in one shard, and the figures about it.
 //! - `lock`: a word to spin on, and a list to park on ([`Wake`]).
@@ -33,6 +33,7 @@ mod keyspace;
 mod list;
 pub mod listpack;
 mod lock;
+mod member;
 mod members;
 mod object;
 mod record;
@@ -49,7 +50,7 @@ pub use blob::Blob;
 pub use crossbeam_epoch::Guard;
 pub use db::{Db, DetachedDb, ExpireStep, Expired, SCAN_CURSOR_BITS};
 #[cfg(feature = "jemalloc")]
-pub use defrag::Defragmented;
+pub use defrag::{Defragmented, DefragmentedValue};
 pub use entry::{Entry, ObjectMut, OccupiedEntry, VacantEntry};
 pub use hash::hash_tag;
 pub use hash_map::{Field, Hash, HashIter, HashLimits};

@@ -1,8 +1,8 @@
 //! The hash table of large hashes and sets: the keyspace's own table, with fields or members for keys.
 //!
-//! So it grows segment by segment, never as a whole, and a field is one allocation of its name, its value and its
-//! expiry, if it has one, with eight bytes of header and its share of a bucket; a set's member is the same without a
-//! value.
+//! So it grows segment by segment, never as a whole. A field is one allocation of its name, its value and its expiry, if
+//! it has one, with a few bytes of header ([`crate::member`]) and its share of a bucket; a set's member is the same
+//! without a value.
 
 use core::ops::ControlFlow;
 use std::sync::LazyLock;
@@ -10,8 +10,7 @@ use std::sync::LazyLock;
 use smallvec::SmallVec;
 
 use crate::hash::KeyHasher;
-use crate::keyspace::DEFAULT_INLINE_LIMIT;
-use crate::record::{RawRecord, Record};
+use crate::member::{Member, RawMember};
 use crate::table::{CURSOR_BITS, Found, Location, Table};
 use crate::value::{IntegerText, Value};
 
@@ -27,7 +26,7 @@ const SHORT_INTEGER: usize = 8;
 /// Fields or members by their names. See the module.
 #[derive(Default)]
 pub(crate) struct Members {
-    table: Table,
+    table: Table<RawMember>,
     len: usize,
     /// Those with an expiry.
     volatile: usize,
@@ -62,16 +61,16 @@ impl Members {
         (hash, unsafe { self.table.find(hash, name) })
     }
 
-    fn record(&self, at: Location) -> RawRecord {
+    fn record(&self, at: Location) -> RawMember {
         // SAFETY: callers have just found the location, in this borrow.
         unsafe { self.table.record(at) }
     }
 
     /// The member with this name.
     #[inline]
-    pub(crate) fn get(&self, name: &[u8]) -> Option<Record<'_>> {
+    pub(crate) fn get(&self, name: &[u8]) -> Option<Member<'_>> {
         // SAFETY: the record is alive and unchanged while the table is borrowed.
-        self.find(name).1.map(|at| unsafe { Record::new(self.record(at)) })
+        self.find(name).1.map(|at| unsafe { Member::new(self.record(at)) })
     }
 
     /// Adds a member, or replaces its value and expiry. True when it is new.
@@ -80,17 +79,17 @@ impl Members {
         let mut text = IntegerText::default();
         let value = shortest(value, &mut text);
         let Some(at) = found else {
-            self.insert(hash, RawRecord::new(name, value, expire_at, 0, DEFAULT_INLINE_LIMIT));
+            self.insert(hash, RawMember::new(name, Some(value), expire_at));
             return true;
         };
         let old = self.record(at);
         // SAFETY: the record is alive, and nothing of it is borrowed but for this call.
         unsafe {
-            if old.expiry() == expire_at && old.overwrite(value, DEFAULT_INLINE_LIMIT) {
+            if old.expiry() == expire_at && old.overwrite(value) {
                 return false;
             }
         }
-        self.replace(at, RawRecord::new(name, value, expire_at, 0, DEFAULT_INLINE_LIMIT));
+        self.replace(at, RawMember::new(name, Some(value), expire_at));
         // SAFETY: the record is out of the table.
         unsafe { old.free() };
         false
@@ -100,7 +99,7 @@ impl Members {
     pub(crate) fn add(&mut self, name: &[u8]) -> bool {
         let (hash, found) = self.find(name);
         if found.is_none() {
-            self.insert(hash, RawRecord::new(name, Value::Bytes(b""), None, 0, DEFAULT_INLINE_LIMIT));
+            self.insert(hash, RawMember::new(name, None, None));
         }
         found.is_none()
     }
@@ -109,17 +108,16 @@ impl Members {
     pub(crate) fn set_expire(&mut self, name: &[u8], expire_at: Option<i64>) {
         let Some(at) = self.find(name).1 else { return };
         let old = self.record(at);
-        // SAFETY: the record is alive; a rebuilt one takes its place.
+        // SAFETY: the record is alive; another one takes its place.
         unsafe {
             self.count_out(old);
-            let in_place = expire_at.is_some_and(|moment| old.overwrite_expiry(moment));
-            let new = if in_place { old } else { old.rebuild(old.key(), expire_at) };
+            let new = old.with_expiry(expire_at);
             self.count_in(new);
             self.table.replace(at, new);
         }
     }
 
-    fn insert(&mut self, hash: u64, record: RawRecord) {
+    fn insert(&mut self, hash: u64, record: RawMember) {
         self.len += 1;
         // SAFETY: the record is new, and its name was not found.
         unsafe {
@@ -128,7 +126,7 @@ impl Members {
         }
     }
 
-    fn replace(&mut self, at: Location, record: RawRecord) {
+    fn replace(&mut self, at: Location, record: RawMember) {
         // SAFETY: both records are alive and have the same name.
         unsafe {
             self.count_out(self.record(at));
@@ -139,7 +137,7 @@ impl Members {
 
     /// # Safety
     /// The record is alive.
-    unsafe fn count_in(&mut self, record: RawRecord) {
+    unsafe fn count_in(&mut self, record: RawMember) {
         // SAFETY: as the caller vouches.
         unsafe {
             self.records += record.memory();
@@ -154,7 +152,7 @@ impl Members {
 
     /// # Safety
     /// The record is alive.
-    unsafe fn count_out(&mut self, record: RawRecord) {
+    unsafe fn count_out(&mut self, record: RawMember) {
         // SAFETY: as the caller vouches.
         unsafe {
             self.records -= record.memory();
@@ -180,24 +178,24 @@ impl Members {
     }
 
     /// A member that 64 random bits decide on; all have nearly the same chance.
-    pub(crate) fn random(&self, rng: u64) -> Option<Record<'_>> {
+    pub(crate) fn random(&self, rng: u64) -> Option<Member<'_>> {
         if self.len == 0 {
             return None;
         }
         // SAFETY: the table and its records are borrowed.
-        unsafe { self.table.random(rng).map(|record| Record::new(record)) }
+        unsafe { self.table.random(rng).map(|record| Member::new(record)) }
     }
 
     /// Visits the members of one bucket, and returns the position of the next, zero at the end. Any position is
     /// accepted, and means the same whatever happens to the table.
-    pub(crate) fn scan(&self, position: u64, visit: &mut dyn FnMut(Record<'_>)) -> u64 {
+    pub(crate) fn scan(&self, position: u64, visit: &mut dyn FnMut(Member<'_>)) -> u64 {
         // SAFETY: the table and its records are borrowed.
-        unsafe { self.walk(position, &mut |found| visit(Record::new(found.record))) }
+        unsafe { self.walk(position, &mut |found| visit(Member::new(found.record))) }
     }
 
     /// # Safety
     /// What the visitor is shown is alive as long as the table is borrowed and unchanged.
-    unsafe fn walk(&self, position: u64, visit: &mut dyn FnMut(Found)) -> u64 {
+    unsafe fn walk(&self, position: u64, visit: &mut dyn FnMut(Found<RawMember>)) -> u64 {
         let position = position & ((1 << CURSOR_BITS) - 1);
         // SAFETY: the table is borrowed.
         unsafe { self.table.walk_bucket(position, &HASHER, visit) }
@@ -215,24 +213,25 @@ impl Members {
         &mut self,
         now_ms: i64,
         budget: &mut usize,
-        on_expired: &mut dyn FnMut(Record<'_>),
+        on_expired: &mut dyn FnMut(Member<'_>),
     ) -> ControlFlow<()> {
         while self.next_expiry().is_some_and(|moment| moment < now_ms) {
             if *budget == 0 {
                 return ControlFlow::Continue(());
             }
-            let mut candidates = SmallVec::<[RawRecord; 16]>::new();
-            let mut gather = |found: Found| candidates.extend(found.volatile.then_some(found.record));
+            let mut candidates = SmallVec::<[RawMember; 16]>::new();
+            let mut gather =
+                |found: Found<RawMember>| candidates.extend(found.volatile.then_some(found.record));
             // SAFETY: nothing changes the table while it is walked.
             self.walk = unsafe { self.walk(self.walk, &mut gather) };
             *budget = budget.saturating_sub(1 + candidates.len());
             for record in candidates {
                 // SAFETY: the record is in the table, which alone frees it, until it is removed here.
-                let record = unsafe { Record::new(record) };
+                let record = unsafe { Member::new(record) };
                 let moment = record.expire_at().unwrap_or(i64::MAX);
                 if moment < now_ms {
                     on_expired(record);
-                    let name: SmallVec<[u8; 64]> = record.key().into();
+                    let name: SmallVec<[u8; 64]> = record.name().into();
                     self.remove(&name);
                 } else {
                     self.walked = Some(self.walked.map_or(moment, |seen| seen.min(moment)));
@@ -243,6 +242,35 @@ impl Members {
             }
         }
         ControlFlow::Break(())
+    }
+}
+
+#[cfg(feature = "jemalloc")]
+impl Members {
+    /// Moves records, their blobs and segments that lie badly, from a position on until `budget` allocations were looked
+    /// at. Returns where to go on.
+    pub(crate) fn defragment_records(
+        &mut self,
+        position: u64,
+        budget: &mut usize,
+        mover: &mut crate::defrag::Mover,
+    ) -> Option<u64> {
+        let mut position = position & ((1 << CURSOR_BITS) - 1);
+        loop {
+            let mut seen = 1;
+            // SAFETY: the table is exclusively borrowed, and so are its records.
+            unsafe {
+                self.table.defragment_segment(position, mover);
+                position = self.table.defragment_bucket(position, &HASHER, mover, &mut |record, mover| {
+                    record.move_blob(mover);
+                    seen += 1;
+                });
+            }
+            *budget = budget.saturating_sub(seen);
+            if position == 0 || *budget == 0 {
+                return (position != 0).then_some(position);
+            }
+        }
     }
 }
 
@@ -262,8 +290,7 @@ impl Clone for Members {
     fn clone(&self) -> Self {
         let mut copy = Self::default();
         for record in self.iter() {
-            let duplicate = record.duplicate(record.key(), record.expire_at(), 0).into_raw();
-            copy.insert(HASHER.hash(record.key()), duplicate);
+            copy.insert(HASHER.hash(record.name()), record.duplicate());
         }
         copy
     }
@@ -279,16 +306,16 @@ impl Drop for Members {
 /// The members of a table, bucket by bucket.
 pub(crate) struct Iter<'a> {
     members: &'a Members,
-    bucket: SmallVec<[Record<'a>; 16]>,
+    bucket: SmallVec<[Member<'a>; 16]>,
     /// The next bucket, if there is one.
     position: Option<u64>,
 }
 
 impl<'a> Iterator for Iter<'a> {
-    type Item = Record<'a>;
+    type Item = Member<'a>;
 
     #[inline]
-    fn next(&mut self) -> Option<Record<'a>> {
+    fn next(&mut self) -> Option<Member<'a>> {
         loop {
             if let Some(record) = self.bucket.pop() {
                 return Some(record);
@@ -297,7 +324,7 @@ impl<'a> Iterator for Iter<'a> {
             let bucket = &mut self.bucket;
             // SAFETY: the table and its records are borrowed during `'a`.
             let next =
-                unsafe { self.members.walk(position, &mut |found| bucket.push(Record::new(found.record))) };
+                unsafe { self.members.walk(position, &mut |found| bucket.push(Member::new(found.record))) };
             self.position = (next != 0).then_some(next);
         }
     }
@@ -336,7 +363,7 @@ mod tests {
             .iter()
             .map(|record| {
                 let mut text = IntegerText::default();
-                (record.key().to_vec(), record.string().unwrap().as_bytes(&mut text).to_vec())
+                (record.name().to_vec(), record.value().as_bytes(&mut text).to_vec())
             })
             .collect();
         assert_eq!(found, model);
@@ -359,7 +386,7 @@ mod tests {
         let mut seen = BTreeSet::new();
         let (mut position, mut more) = (0, 1000);
         loop {
-            position = members.scan(position, &mut |record| assert!(seen.insert(record.key().to_vec())));
+            position = members.scan(position, &mut |record| assert!(seen.insert(record.name().to_vec())));
             if position == 0 {
                 break;
             }
@@ -402,7 +429,7 @@ mod tests {
         assert!(members.random(1).is_none());
         (0..300).for_each(|index| assert!(members.add(&name(index))));
         let picked: BTreeSet<_> =
-            (0..6000u64).map(|rng| members.random(rng).unwrap().key().to_vec()).collect();
+            (0..6000u64).map(|rng| members.random(rng).unwrap().name().to_vec()).collect();
         assert!(picked.len() > 290, "{}", picked.len());
     }
 }

@@ -1,60 +1,12 @@
 //! Defragmentation with jemalloc underneath: memory comes back, and nothing is lost.
 #![cfg(feature = "jemalloc")]
 
-use boxcar_store::{Keyspace, KeyspaceOptions, Value};
-use std::ffi::CStr;
+mod jemalloc;
 
-#[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+use boxcar_store::{Keyspace, KeyspaceOptions, Value};
+use jemalloc::{figure, pass, stays};
 
 const KEYS: u32 = 200_000;
-
-fn figure(name: &CStr) -> usize {
-    let (mut epoch, mut value, mut len) = (1u64, 0usize, size_of::<usize>());
-    // SAFETY: the epoch is a u64 that is read; the figure is a word that is written.
-    let errors = unsafe {
-        let write = (&raw mut epoch).cast();
-        [
-            tikv_jemalloc_sys::mallctl(
-                c"epoch".as_ptr(),
-                std::ptr::null_mut(),
-                std::ptr::null_mut(),
-                write,
-                size_of::<u64>(),
-            ),
-            tikv_jemalloc_sys::mallctl(
-                name.as_ptr(),
-                (&raw mut value).cast(),
-                &raw mut len,
-                std::ptr::null_mut(),
-                0,
-            ),
-        ]
-    };
-    assert_eq!(errors, [0, 0]);
-    value
-}
-
-/// One pass; how many records were moved.
-fn pass(keyspace: &Keyspace<()>) -> usize {
-    let mut moved = 0;
-    for shard in 0..keyspace.shards() as u32 {
-        let mut position = 0;
-        loop {
-            let step = keyspace.lock(shard).db(0).defragment(position, 8);
-            moved += step.moved;
-            position = step.position;
-            if position == 0 {
-                break;
-            }
-        }
-    }
-    moved
-}
-
-fn stays(number: u32) -> bool {
-    number.wrapping_mul(2_654_435_761) >> 24 < 48
-}
 
 #[test]
 fn what_is_left_moves_together() {

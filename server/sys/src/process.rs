@@ -81,6 +81,19 @@ fn usage(who: i32) -> Usage {
     }
 }
 
+/// Gives the calling thread a lower priority: `nice` from 0, as all have it, to 19, the lowest. Each step is about a
+/// tenth of a processor that others want, too.
+///
+/// # Errors
+/// What setpriority(2) says.
+pub fn lower_thread_priority(nice: u8) -> io::Result<()> {
+    // SAFETY: plain integers; in Linux, process 0 is the calling thread.
+    if unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, nice.into()) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
 /// Bytes of the process that are in memory now.
 ///
 /// # Errors

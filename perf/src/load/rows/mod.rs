@@ -85,7 +85,7 @@ impl Family {
             Family::Hashes => &[Fill { row: "hset", each: false }],
             Family::Sets => &[Fill { row: "sadd", each: false }],
             Family::SortedSets => &[Fill { row: "zadd", each: false }],
-            Family::Streams => &[Fill { row: "xadd", each: true }],
+            Family::Streams => &[Fill { row: "xadd", each: true }, Fill { row: "xtrim", each: false }],
             Family::HyperLogLogs => &[Fill { row: "pfadd", each: false }],
             Family::Bitmaps => &[Fill { row: "setbit", each: true }],
             Family::Positions => &[Fill { row: "geoadd", each: false }],

@@ -1,6 +1,6 @@
 //! Streams: every entry holds its key's value in one field. They are kept at about a thousand entries.
 
-use super::checks::{at_most, bulk, found, integer, items, pairs, unexpected, value_of};
+use super::checks::{at_most, bulk, found, items, natural, pairs, unexpected, value_of};
 use super::{Asked, Checked, Command, Family, Found, Row, World, row};
 use boxcar_resp::client::Value;
 
@@ -14,9 +14,10 @@ const FIELD: &[u8] = b"f";
 
 pub(super) const ROWS: &[Row] = &[
     row("xadd", "XADD key MAXLEN ~ 1000 * f value", STREAMS, xadd, check_id),
-    row("xlen", "XLEN key", STREAMS, xlen, check_xlen),
+    row("xlen", "XLEN key", STREAMS, xlen, natural),
     row("xrange", "XRANGE key - + COUNT n", STREAMS, xrange, check_forwards).of(10),
     row("xrevrange", "XREVRANGE key + - COUNT n", STREAMS, xrevrange, check_backwards).of(10),
+    row("xtrim", "XTRIM key MAXLEN members", STREAMS, xtrim, natural),
     row("xread", "XREAD COUNT n STREAMS key 0", STREAMS, xread, check_xread).of(10),
 ];
 
@@ -34,6 +35,13 @@ fn xadd(command: &mut Command<'_>, asked: &Asked) {
 fn xlen(command: &mut Command<'_>, asked: &Asked) {
     command.begin("XLEN", 1);
     command.key(STREAMS, asked.key());
+}
+
+fn xtrim(command: &mut Command<'_>, asked: &Asked) {
+    command.begin("XTRIM", 3);
+    command.key(STREAMS, asked.key());
+    command.text(b"MAXLEN");
+    command.number(command.world.members);
 }
 
 fn range(command: &mut Command<'_>, name: &str, from: &[u8], to: &[u8], asked: &Asked) {
@@ -74,11 +82,6 @@ fn id(value: &Value) -> Result<(u64, u64), String> {
 
 fn check_id(_world: &World, _asked: &Asked, value: &Value) -> Checked {
     id(value).map(|_id| Found::Something)
-}
-
-/// Trimming that is not exact leaves up to a node more.
-fn check_xlen(_world: &World, _asked: &Asked, value: &Value) -> Checked {
-    integer(value, 0, i64::MAX)
 }
 
 /// Entries with their key's value; the IDs in their order.

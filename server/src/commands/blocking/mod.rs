@@ -127,7 +127,7 @@ impl Cx<'_, '_> {
             },
         );
         for (key, place) in waiter.keys() {
-            self.keys.shard(place.shard).ext().waiting.add(key, &waiter, &blocking.figures);
+            self.keys.shard(place.shard).ext().concern().waiting.add(key, &waiter, &blocking.figures);
         }
         blocking.figures.clients.fetch_add(1, Relaxed);
         blocking.figures.with_timeout.fetch_add(usize::from(waiter.deadline_us.is_some()), Relaxed);

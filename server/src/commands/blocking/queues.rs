@@ -53,6 +53,11 @@ impl Queues {
         here.map(|(key, _)| &**key)
     }
 
+    /// Whether nothing at all is kept here.
+    pub fn is_idle(&self) -> bool {
+        self.keys.is_empty() && self.links.is_empty()
+    }
+
     /// The shards that a command which may make a key ready here has to lock as well.
     pub fn links(&self) -> impl ExactSizeIterator<Item = u32> {
         self.links.iter().map(|link| link.0)

@@ -40,12 +40,14 @@ fn serve_key<'k>(server: &'k Server, stats: &'k ThreadStats, keys: &mut Keys<'k>
     let Ready { db, place, key } = ready;
     let (selected, no_touch) = (keys.db, keys.no_touch);
     keys.db = *db;
-    if let Some(last) = keys.shard(place.shard).ext().waiting.begin_round(*db, key) {
+    let concerned = keys.shard(place.shard).ext().concerned();
+    if let Some(last) = concerned.and_then(|concerned| concerned.waiting.begin_round(*db, key)) {
         let mut from = 0;
         loop {
             let kind = keys.peek(key).map(Record::kind);
-            let waiting = &mut keys.shard(place.shard).ext().waiting;
-            let Some(waiter) = waiting.next(*db, key, from, last, kind.is_none()) else { break };
+            let Some(concerned) = keys.shard(place.shard).ext().concerned() else { break };
+            let next = concerned.waiting.next(*db, key, from, last, kind.is_none());
+            let Some(waiter) = next else { break };
             from = waiter.ticket + 1;
             if waiter.even_missing || kind == Some(waiter.kind) {
                 serve_waiter(server, stats, keys, &waiter);
@@ -98,7 +100,9 @@ fn leave_held(keys: &mut Keys<'_>, waiter: &Waiter, figures: &Figures) -> bool {
     let mut left_all = true;
     for (key, place) in waiter.keys() {
         if keys.holds_shard(place.shard) {
-            keys.shard(place.shard).ext().waiting.remove(key, waiter, figures);
+            if let Some(concerned) = keys.shard(place.shard).ext().concerned() {
+                concerned.waiting.remove(key, waiter, figures);
+            }
         } else {
             left_all = false;
         }
@@ -111,7 +115,11 @@ fn leave_held(keys: &mut Keys<'_>, waiter: &Waiter, figures: &Figures) -> bool {
 fn leave_all(keyspace: &ServerKeyspace, waiter: &Waiter, figures: &Figures) {
     for (key, place) in waiter.keys() {
         match keyspace.lock_bounded(place.shard) {
-            Some(mut guard) => guard.ext().waiting.remove(key, waiter, figures),
+            Some(mut guard) => {
+                if let Some(concerned) = guard.ext().concerned() {
+                    concerned.waiting.remove(key, waiter, figures);
+                }
+            }
             None => _ = figures.left_behind.fetch_add(1, Relaxed),
         }
     }
@@ -158,7 +166,11 @@ pub fn sweep(keyspace: &ServerKeyspace, figures: &Figures) {
     }
     for shard in 0..keyspace.shards() as u32 {
         match keyspace.try_lock(shard) {
-            Some(mut guard) => guard.ext().waiting.sweep(figures),
+            Some(mut guard) => {
+                if let Some(concerned) = guard.ext().concerned() {
+                    concerned.waiting.sweep(figures);
+                }
+            }
             None => _ = figures.left_behind.fetch_add(1, Relaxed),
         }
     }

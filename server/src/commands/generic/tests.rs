@@ -51,6 +51,39 @@ fn large_values_are_freed_in_the_background_if_wanted() {
 }
 
 #[test]
+fn huge_values_are_freed_in_the_background_whatever_was_asked_for() {
+    let mut server = Fixture::new();
+    // 40,000 members in allocations of their own: above FREED_AT_ONCE_MAX.
+    let fill = |server: &mut Fixture, key: &str| {
+        for first in (0..40_000).step_by(1000) {
+            let members: String = (first..first + 1000).map(|number| format!(" member:{number}")).collect();
+            server.check(&format!("SADD {key}{members}"), ":1000");
+        }
+    };
+    let ways = [
+        ("DEL huge", ":1"),
+        ("FLUSHALL SYNC", "+OK"),
+        ("SET huge small", "+OK"),
+        ("RENAME other huge", "+OK"),
+        ("SINTERSTORE huge missing missing", ":0"),
+        ("PEXPIREAT huge 1", ":1"),
+    ];
+    for (way, reply) in ways {
+        let before = server.server.reclaimer.freed();
+        server.check("SET other value", "+OK");
+        fill(&mut server, "huge");
+        server.check(way, reply);
+        server.run(&["DEL", "huge"]);
+        let start = Instant::now();
+        while server.server.reclaimer.pending() > 0 {
+            assert!(start.elapsed() < Duration::from_secs(10), "nobody frees");
+            std::thread::yield_now();
+        }
+        assert!(server.server.reclaimer.freed() > before, "{way}");
+    }
+}
+
+#[test]
 fn type_of_a_key() {
     let mut server = Fixture::new();
     server.check("SET key value", "+OK");

@@ -1,6 +1,7 @@
 //! DBSIZE, FLUSHDB, FLUSHALL, SWAPDB: databases as wholes.
 
 use super::ROW;
+use crate::commands::reclaim::FREED_AT_ONCE_MAX;
 use crate::commands::row::{Argument, Categories, Command, Flags, Locks};
 use crate::commands::{Args, CommandResult, Cx, Error, Keys, args::parse_integer};
 use crate::config::rows;
@@ -96,10 +97,6 @@ fn flushall(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     Ok(())
 }
 
-/// Keys above which the freeing is left to the background whatever was asked for: at some 50 ns each this is half a
-/// millisecond, in which this thread could serve nobody.
-const FREED_AT_ONCE_MAX: usize = 10_000;
-
 /// Takes the contents of the databases out of every shard, tells watchers, and has them freed: outside of the locks,
 /// unless a transaction still needs them.
 fn flush(cx: &mut Cx<'_, '_>, databases: std::ops::Range<usize>, background: bool) {
@@ -108,7 +105,9 @@ fn flush(cx: &mut Cx<'_, '_>, databases: std::ops::Range<usize>, background: boo
         for db in databases.clone() {
             touch_awaited(cx.keys, shard, db, None);
             let shard = cx.keys.shard(shard);
-            shard.ext().tracked.clear();
+            if let Some(concerned) = shard.ext().concerned() {
+                concerned.tracked.clear();
+            }
             if !shard.db(db).is_empty() {
                 detached.push(shard.take_database(db));
             }
@@ -118,9 +117,10 @@ fn flush(cx: &mut Cx<'_, '_>, databases: std::ops::Range<usize>, background: boo
         cx.keys.news.mailed_self |= cx.server.tracking.flush(cx.session.client.id);
     }
     let removed: usize = detached.iter().map(DetachedDb::len).sum();
+    let memory: usize = detached.iter().map(DetachedDb::memory).sum();
     cx.stats.metrics.changes.add(removed as u64);
     // The locks stay where clients that wait are yet to be told.
-    if background || removed > FREED_AT_ONCE_MAX || cx.keys.has_ready() {
+    if background || memory > FREED_AT_ONCE_MAX || cx.keys.has_ready() {
         cx.server.reclaimer.free(detached, removed);
         return;
     }

@@ -155,10 +155,10 @@ fn large_and_asynchronous_flushes_are_freed_in_the_background() {
     server.check("FLUSHALL ASYNC", "+OK");
     wait_until(|| server.server.reclaimer.freed() == 1);
     let mut server = debuggable();
-    server.check("DEBUG POPULATE 10001", "+OK");
+    server.check("DEBUG POPULATE 30000", "+OK");
     server.check("FLUSHALL", "+OK");
     server.check("DBSIZE", ":0");
-    wait_until(|| server.server.reclaimer.freed() == 10_001);
+    wait_until(|| server.server.reclaimer.freed() == 30_000);
     assert_eq!(server.server.reclaimer.pending(), 0);
 }
 

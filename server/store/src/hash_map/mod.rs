@@ -3,7 +3,7 @@
 //! - A **listpack** of fields and values, in the order in which they came, while it is small.
 //! - A listpack of fields, values and expiries (zero for none), those with an expiry first and in its order, once a
 //!   field has had one (`listpackex`).
-//! - A hash table of records ([`Members`]) when there are many fields, or long ones.
+//! - A hash table ([`Members`]) when there are many fields, or long ones.
 //!
 //! A hash never returns to an earlier form. A field whose expiry has passed is still there, until somebody removes
 //! it: callers look at [`Field::expire_at`].
@@ -18,9 +18,9 @@ use core::mem::ManuallyDrop;
 
 use crate::forms::{Boxed, forms};
 use crate::listpack::Listpack;
+use crate::member::Member;
 use crate::members::{self, Members};
 use crate::object::Composite;
-use crate::record::Record;
 use crate::value::{Encoding, Kind, Value};
 
 forms!(Word, Form, FormMut {
@@ -64,14 +64,10 @@ impl Field<'_> {
     }
 }
 
-impl<'a> From<Record<'a>> for Field<'a> {
+impl<'a> From<Member<'a>> for Field<'a> {
     #[inline]
-    fn from(record: Record<'a>) -> Self {
-        Field {
-            name: Value::Bytes(record.key()),
-            value: record.string().expect("a field's record holds a string"),
-            expire_at: record.expire_at(),
-        }
+    fn from(member: Member<'a>) -> Self {
+        Field { name: Value::Bytes(member.name()), value: member.value(), expire_at: member.expire_at() }
     }
 }
 
@@ -137,6 +133,32 @@ impl Hash {
 impl Default for Hash {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+#[cfg(feature = "jemalloc")]
+impl Hash {
+    /// One step of moving the value's allocations: see [`Object`](crate::Object).
+    pub(crate) fn defragment(
+        &mut self,
+        position: u128,
+        budget: &mut usize,
+        mover: &mut crate::defrag::Mover,
+    ) -> Option<u128> {
+        match self.word.form_mut() {
+            FormMut::Listpack(pack) => pack.defragment(mover),
+            FormMut::Expiring(pack) => {
+                pack.defragment(mover);
+                Listpack::defragment(pack, mover);
+            }
+            FormMut::Table(members) => {
+                if position == 0 {
+                    members.defragment(mover);
+                }
+                return members.defragment_records(position as u64, budget, mover).map(u128::from);
+            }
+        }
+        None
     }
 }
 

@@ -204,6 +204,30 @@ pub enum NodeRef<'a> {
     Plain(&'a [u8]),
 }
 
+#[cfg(feature = "jemalloc")]
+impl List {
+    /// One step of moving the value's allocations: see [`Object`](crate::Object).
+    pub(crate) fn defragment(
+        &mut self,
+        position: u128,
+        budget: &mut usize,
+        mover: &mut crate::defrag::Mover,
+    ) -> Option<u128> {
+        match self.word.form_mut() {
+            FormMut::Packed(listpack) => {
+                listpack.defragment(mover);
+                None
+            }
+            FormMut::Quick(quicklist) => {
+                if position == 0 {
+                    quicklist.defragment(mover);
+                }
+                quicklist.defragment_nodes(position as usize, budget, mover).map(|node| node as u128)
+            }
+        }
+    }
+}
+
 impl Composite for List {
     const KIND: Kind = Kind::List;
 

@@ -111,6 +111,15 @@ impl Node {
         }
     }
 
+    /// Moves the allocation if it lies badly.
+    #[cfg(feature = "jemalloc")]
+    pub(super) fn defragment(&mut self, mover: &mut crate::defrag::Mover) {
+        match &mut self.data {
+            Data::Packed(listpack) => listpack.defragment(mover),
+            Data::Plain(bytes) => mover.bytes(bytes),
+        }
+    }
+
     pub(super) fn as_ref(&self) -> NodeRef<'_> {
         match &self.data {
             Data::Packed(listpack) => NodeRef::Packed(listpack),

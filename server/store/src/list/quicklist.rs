@@ -41,6 +41,20 @@ impl Quicklist {
         self.nodes.capacity() * size_of::<Node>() + self.node_bytes
     }
 
+    /// Moves nodes that lie badly, from this one on until `budget` of them were looked at. Returns where to go on.
+    #[cfg(feature = "jemalloc")]
+    pub(super) fn defragment_nodes(
+        &mut self,
+        first: usize,
+        budget: &mut usize,
+        mover: &mut crate::defrag::Mover,
+    ) -> Option<usize> {
+        let end = self.nodes.len().min(first.saturating_add(*budget));
+        self.nodes.range_mut(first.min(end)..end).for_each(|node| node.defragment(mover));
+        *budget -= end.saturating_sub(first);
+        (end < self.nodes.len()).then_some(end)
+    }
+
     /// The listpack of the only node, when that is so small that a list needs no more.
     pub(super) fn take_only_node(&mut self, fill: Fill) -> Option<Listpack> {
         let only = self.nodes.front().filter(|_| self.nodes.len() == 1)?;

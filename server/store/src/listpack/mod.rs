@@ -77,6 +77,14 @@ impl Listpack {
         Self { start }
     }
 
+    /// Moves the allocation if it lies badly.
+    #[cfg(feature = "jemalloc")]
+    pub(crate) fn defragment(&mut self, mover: &mut crate::defrag::Mover) {
+        let layout = Self::layout(self.byte_len());
+        // SAFETY: the allocation is of this layout, and exclusively borrowed.
+        unsafe { mover.allocation(&mut self.start, layout) };
+    }
+
     /// The bytes of the format, as they stand in Redis's dumps.
     #[must_use]
     #[inline]

@@ -87,6 +87,29 @@ macro_rules! objects {
                 match self { $(Self::$kind(object) => unsafe { word.cast().write(object) },)* }
             }
 
+            /// One step of moving what the object in a record's payload word is made of: goes on at a position, zero at
+            /// first, until `budget`, which counts down by allocations, is used up. What comes back is where to go on,
+            /// `None` at the end; a position means the same whatever has become of the object.
+            ///
+            /// # Safety
+            /// The word holds an object of this kind, and nothing of it is borrowed.
+            #[cfg(feature = "jemalloc")]
+            pub(crate) unsafe fn defragment_word(
+                kind: Kind,
+                word: NonNull<u64>,
+                position: u128,
+                budget: &mut usize,
+                mover: &mut crate::defrag::Mover,
+            ) -> Option<u128> {
+                match kind {
+                    $(Kind::$kind => {
+                        // SAFETY: as the caller vouches.
+                        unsafe { word.cast::<$kind>().as_mut() }.defragment(position, budget, mover)
+                    })*
+                    Kind::String => unreachable!("a string is no object"),
+                }
+            }
+
             /// Moves the object out of a record's payload word.
             ///
             /// # Safety

@@ -1,5 +1,6 @@
 //! Records: one allocation that holds a key, its expiry, its access clock and its value.
 
+mod keyed;
 pub(crate) mod layout;
 pub(crate) mod raw;
 
@@ -16,7 +17,7 @@ const TABLE_SHARE: usize = 11;
 
 /// Elements of a value above which freeing it takes longer than handing it over.
 const MANY_ELEMENTS: usize = 64;
-/// The same in bytes of a string: returning its pages to the system costs some 100 ns each.
+/// The same in bytes of memory: returning pages to the system costs some 100 ns each.
 const MANY_BYTES: usize = 256 << 10;
 
 /// A record inside the table, readable while its database is borrowed.
@@ -133,7 +134,8 @@ impl<'a> Record<'a> {
         // SAFETY: the record is alive, see `new`.
         let out_of_line = unsafe { self.raw.is_out_of_line() };
         out_of_line
-            && self.any_object().map_or(self.memory_usage() >= MANY_BYTES, |o| o.len() > MANY_ELEMENTS)
+            && (self.any_object().is_some_and(|object| object.len() > MANY_ELEMENTS)
+                || self.memory_usage() >= MANY_BYTES)
     }
 
     /// Bytes of memory that the key and its value take, with their share of the table.

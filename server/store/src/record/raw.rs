@@ -19,7 +19,7 @@ const DOUBLING_LIMIT: usize = 1 << 20;
 /// Whoever has one and calls an `unsafe` method vouches that the record is alive and that nobody else is in it: the
 /// owner of the record, or the holder of the lock of the shard that owns it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct RawRecord(NonNull<u64>);
+pub(crate) struct RawRecord(pub(super) NonNull<u64>);
 
 /// The value part of a record that is about to be built.
 enum Payload<'a> {
@@ -55,19 +55,6 @@ impl<'a> Payload<'a> {
 }
 
 impl RawRecord {
-    /// # Safety
-    /// The pointer came from [`RawRecord::as_ptr`].
-    #[inline]
-    pub(crate) unsafe fn from_ptr_unchecked(ptr: *mut u64) -> Self {
-        // SAFETY: as_ptr gives no null.
-        Self(unsafe { NonNull::new_unchecked(ptr) })
-    }
-
-    #[inline]
-    pub(crate) fn as_ptr(self) -> *mut u64 {
-        self.0.as_ptr()
-    }
-
     /// Allocates a record. Strings longer than `inline_limit` (at most [`INLINE_LIMIT`]) go out of line.
     pub(crate) fn new(
         key: &[u8],
@@ -125,7 +112,7 @@ impl RawRecord {
     /// # Safety
     /// See the type.
     #[inline]
-    unsafe fn header(self) -> Header {
+    pub(super) unsafe fn header(self) -> Header {
         // SAFETY: the record is alive, as the caller vouches.
         Header(unsafe { self.0.read() })
     }
@@ -253,7 +240,7 @@ impl RawRecord {
         }
     }
 
-    unsafe fn payload(self, header: Header) -> NonNull<u64> {
+    pub(super) unsafe fn payload(self, header: Header) -> NonNull<u64> {
         // SAFETY: the offset is inside the allocation.
         unsafe { self.0.byte_add(header.payload_offset()) }
     }
@@ -264,7 +251,7 @@ impl RawRecord {
     }
 
     /// The record's own reference to its blob, without counting one more.
-    unsafe fn borrow_blob(self, header: Header) -> core::mem::ManuallyDrop<Blob> {
+    pub(super) unsafe fn borrow_blob(self, header: Header) -> core::mem::ManuallyDrop<Blob> {
         // SAFETY: the payload word was written by into_raw; ManuallyDrop leaves ownership with the record.
         unsafe { core::mem::ManuallyDrop::new(Blob::from_raw(self.payload(header).cast::<*mut u8>().read())) }
     }
@@ -322,7 +309,7 @@ impl RawRecord {
         unsafe { self.header() }.has(MODIFIED)
     }
 
-    unsafe fn used(self, header: Header) -> usize {
+    pub(super) unsafe fn used(self, header: Header) -> usize {
         // SAFETY: as the caller vouches.
         header.key_offset() + unsafe { self.key_len(header) } + header.value_len()
     }
@@ -359,37 +346,10 @@ impl RawRecord {
         }
     }
 
-    /// A copy in memory from `allocate`, which now owns the blob or object.
-    ///
-    /// # Safety
-    /// See the type; this record is only good for [`RawRecord::free_moved`] afterwards. `allocate` gives memory of the
-    /// layout, or nothing.
-    #[cfg(feature = "jemalloc")]
-    pub(crate) unsafe fn copy_to(self, allocate: impl FnOnce(Layout) -> Option<NonNull<u8>>) -> Self {
-        // SAFETY: as the caller vouches; both are of the same layout, and the new memory is nobody else's.
-        unsafe {
-            let layout = layout_of(self.used(self.header()));
-            let Some(memory) = allocate(layout) else { handle_alloc_error(layout) };
-            memory.copy_from_nonoverlapping(self.0.cast(), layout.size());
-            Self(memory.cast())
-        }
-    }
-
-    /// Frees what is left of a record that was copied.
-    ///
-    /// # Safety
-    /// See the type; nobody uses the record afterwards. `free` takes memory of the layout.
-    #[cfg(feature = "jemalloc")]
-    pub(crate) unsafe fn free_moved(self, free: impl FnOnce(NonNull<u8>, Layout)) {
-        // SAFETY: as the caller vouches.
-        let layout = layout_of(unsafe { self.used(self.header()) });
-        free(self.0.cast(), layout);
-    }
-
     /// Frees the record alone: its blob or object was moved elsewhere.
     unsafe fn free_shell(self) {
         // SAFETY: the layout is the one of build, as in-place changes keep the size class.
-        unsafe { dealloc(self.as_ptr().cast(), layout_of(self.used(self.header()))) }
+        unsafe { dealloc(self.0.as_ptr().cast(), layout_of(self.used(self.header()))) }
     }
 
     /// Overwrites the value where it is, if the new one has the same form and size class. The expiry stays.
@@ -569,7 +529,7 @@ impl RawRecord {
 }
 
 /// The layout of a record that uses `used` bytes.
-fn layout_of(used: usize) -> Layout {
+pub(super) fn layout_of(used: usize) -> Layout {
     Layout::from_size_align(size_class(used), ALIGN).expect("a key's length fits the address space")
 }
 

@@ -58,6 +58,15 @@ impl Intset {
         Self { tagged: start.map_addr(|address| address | TAG) }
     }
 
+    /// Moves the allocation if it lies badly.
+    #[cfg(feature = "jemalloc")]
+    pub(crate) fn defragment(&mut self, mover: &mut crate::defrag::Mover) {
+        let (mut start, layout) = (self.start(), Self::layout(self.byte_len()));
+        // SAFETY: the allocation is of this layout, and exclusively borrowed.
+        unsafe { mover.allocation(&mut start, layout) };
+        self.tagged = start.map_addr(|address| address | TAG);
+    }
+
     #[inline]
     fn start(&self) -> NonNull<u8> {
         self.tagged.map_addr(|address| {

@@ -2,7 +2,7 @@
 //!
 //! - An **intset**, sorted, while all are integers and few.
 //! - A **listpack** in the order in which they came, while they are few and short.
-//! - A hash table of records ([`Members`]) otherwise.
+//! - A hash table ([`Members`]) otherwise.
 
 mod edit;
 pub(crate) mod intset;
@@ -109,7 +109,7 @@ impl Set {
                 Some(pack.get(pack.seek((rng % pack.len().max(1) as u64).cast_signed())?))
             }
             Form::Intset(set) => set.get((rng % set.len().max(1) as u64) as usize).map(Value::Integer),
-            Form::Table(members) => members.random(rng).map(|record| Value::Bytes(record.key())),
+            Form::Table(members) => members.random(rng).map(|record| Value::Bytes(record.name())),
         }
     }
 
@@ -125,7 +125,7 @@ impl Set {
         loop {
             position = members.scan(position, &mut |record| {
                 visited += 1;
-                visit(Value::Bytes(record.key()));
+                visit(Value::Bytes(record.name()));
             });
             if position == 0 || visited >= count {
                 return position;
@@ -137,6 +137,29 @@ impl Set {
 impl Default for Set {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+#[cfg(feature = "jemalloc")]
+impl Set {
+    /// One step of moving the value's allocations: see [`Object`](crate::Object).
+    pub(crate) fn defragment(
+        &mut self,
+        position: u128,
+        budget: &mut usize,
+        mover: &mut crate::defrag::Mover,
+    ) -> Option<u128> {
+        match self.word.form_mut() {
+            FormMut::Listpack(pack) => pack.defragment(mover),
+            FormMut::Intset(set) => set.defragment(mover),
+            FormMut::Table(members) => {
+                if position == 0 {
+                    members.defragment(mover);
+                }
+                return members.defragment_records(position as u64, budget, mover).map(u128::from);
+            }
+        }
+        None
     }
 }
 
@@ -192,7 +215,7 @@ impl<'a> Iterator for SetIter<'a> {
                 *index += 1;
                 set.get(*index - 1).map(Value::Integer)
             }
-            Self::Table(members) => members.next().map(|record| Value::Bytes(record.key())),
+            Self::Table(members) => members.next().map(|record| Value::Bytes(record.name())),
         }
     }
 }

@@ -4,6 +4,8 @@
 use core::cmp::Ordering;
 
 use crate::record::RawRecord;
+#[cfg(feature = "jemalloc")]
+use crate::table::Keyed;
 use crate::value::Value;
 
 /// A member and its score, owned.
@@ -30,6 +32,13 @@ impl Element {
     pub(super) fn memory(&self) -> usize {
         // SAFETY: the record is alive while the element is borrowed.
         unsafe { self.0.memory() }
+    }
+
+    /// Moves the record; whoever knows its address has to learn the new one.
+    #[cfg(feature = "jemalloc")]
+    pub(super) fn relocate(&mut self, mover: &mut crate::defrag::Mover) {
+        // SAFETY: the element owns the record and is exclusively borrowed.
+        self.0 = unsafe { self.0.relocate(mover) };
     }
 
     /// The record, for who knows that it is alive.

@@ -52,6 +52,44 @@ impl Index {
         unsafe { self.0.walk_bucket(position, &HASHER, &mut |found| visit(found.record)) }
     }
 
+    /// Moves an element of the index if it lies badly.
+    #[cfg(feature = "jemalloc")]
+    pub(super) fn defragment_element(
+        &mut self,
+        element: &mut super::Element,
+        mover: &mut crate::defrag::Mover,
+    ) {
+        if mover.wants(crate::defrag::address_of(element.record())) {
+            let (_, at) = self
+                .find(Self::hash(element.member()), element.member())
+                .expect("the index knows every element");
+            element.relocate(mover);
+            // SAFETY: as for `insert`; the record is the one that was found, elsewhere.
+            unsafe { self.0.replace(at, element.record()) };
+        }
+    }
+
+    /// Moves segments that lie badly, from a position on until `budget` buckets were passed. Returns where to go on.
+    #[cfg(feature = "jemalloc")]
+    pub(super) fn defragment(
+        &mut self,
+        position: u64,
+        budget: &mut usize,
+        mover: &mut crate::defrag::Mover,
+    ) -> Option<u64> {
+        let mut position = position & ((1 << crate::table::CURSOR_BITS) - 1);
+        while *budget > 0 {
+            // SAFETY: as for `insert`.
+            unsafe { self.0.defragment_segment(position, mover) };
+            position = self.walk(position, |_| ());
+            if position == 0 {
+                return None;
+            }
+            *budget -= 1;
+        }
+        Some(position)
+    }
+
     /// Bytes of memory.
     pub(super) fn memory(&self) -> usize {
         self.0.memory()

@@ -272,6 +272,41 @@ impl SortedSet {
     }
 }
 
+/// In a position of [`SortedSet::defragment`]: the tree is done, and the rest is one in the index.
+#[cfg(feature = "jemalloc")]
+const IN_INDEX: u128 = 1 << 64;
+
+#[cfg(feature = "jemalloc")]
+impl SortedSet {
+    /// One step of moving the value's allocations: see [`Object`](crate::Object).
+    pub(crate) fn defragment(
+        &mut self,
+        position: u128,
+        budget: &mut usize,
+        mover: &mut crate::defrag::Mover,
+    ) -> Option<u128> {
+        let FormMut::Indexed(boxed) = self.word.form_mut() else {
+            if let FormMut::Packed(listpack) = self.word.form_mut() {
+                listpack.defragment(mover);
+            }
+            return None;
+        };
+        if position == 0 {
+            boxed.defragment(mover);
+        }
+        let Indexed { tree, index } = &mut **boxed;
+        if position < IN_INDEX {
+            let mut move_element = |element: &mut Element, mover: &mut crate::defrag::Mover| {
+                index.defragment_element(element, mover);
+            };
+            let next = tree.defragment(position as usize, budget, mover, &mut move_element);
+            return Some(next.map_or(IN_INDEX, |rank| rank as u128));
+        }
+        let next = index.defragment(position as u64, budget, mover);
+        next.map(|position| IN_INDEX | u128::from(position))
+    }
+}
+
 impl Composite for SortedSet {
     const KIND: Kind = Kind::SortedSet;
 

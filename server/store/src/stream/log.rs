@@ -34,6 +34,10 @@ pub struct Log {
     node_memory: usize,
 }
 
+/// Nodes of a map that is moved as a whole, which takes some ten microseconds.
+#[cfg(feature = "jemalloc")]
+const MAP_MOVED_MAX: usize = 256;
+
 impl Log {
     /// Number of entries.
     #[must_use]
@@ -81,6 +85,30 @@ impl Log {
     #[must_use]
     pub fn radix_tree_nodes(&self) -> usize {
         radix::tree_nodes(self.nodes.keys().map(|id| id.to_be_bytes()))
+    }
+
+    /// Moves nodes that lie badly, from an ID on, whose two numbers make up the position, until `budget` of them were
+    /// looked at. Returns where to go on.
+    #[cfg(feature = "jemalloc")]
+    pub(super) fn defragment(
+        &mut self,
+        position: u128,
+        budget: &mut usize,
+        mover: &mut crate::defrag::Mover,
+    ) -> Option<u128> {
+        if position == 0 && self.nodes.len() <= MAP_MOVED_MAX {
+            mover.map(&mut self.nodes);
+        }
+        let first = StreamId { ms: (position >> 64) as u64, seq: position as u64 };
+        for (id, node) in self.nodes.range_mut(first..) {
+            if *budget == 0 {
+                return Some(u128::from(id.ms) << 64 | u128::from(id.seq));
+            }
+            mover.boxed(node);
+            node.defragment(mover);
+            *budget = budget.saturating_sub(2);
+        }
+        None
     }
 
     pub(super) fn memory(&self) -> usize {

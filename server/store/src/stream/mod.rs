@@ -95,6 +95,25 @@ impl DerefMut for Stream {
     }
 }
 
+#[cfg(feature = "jemalloc")]
+impl Stream {
+    /// One step of moving the value's allocations: see [`Object`](crate::Object).
+    pub(crate) fn defragment(
+        &mut self,
+        position: u128,
+        budget: &mut usize,
+        mover: &mut crate::defrag::Mover,
+    ) -> Option<u128> {
+        if position == 0 {
+            mover.boxed(&mut self.0);
+            // Groups are few beside entries.
+            mover.map(&mut self.0.groups);
+            self.0.groups.values_mut().for_each(|group| mover.boxed(group));
+        }
+        self.0.log.defragment(position, budget, mover)
+    }
+}
+
 impl Composite for Stream {
     const KIND: Kind = Kind::Stream;
 

@@ -67,6 +67,12 @@ impl Node {
         Self { bytes, tail: id, newest: id, live: 0, deleted: 0, listpack_entries: 0, listpack_names }
     }
 
+    /// Moves the bytes if they lie badly.
+    #[cfg(feature = "jemalloc")]
+    pub(super) fn defragment(&mut self, mover: &mut crate::defrag::Mover) {
+        mover.vec(&mut self.bytes);
+    }
+
     /// Whether an entry with so many bytes of names and values still belongs in here.
     pub(super) fn has_room(&self, more: usize, limits: NodeLimits) -> bool {
         let most = usize::try_from(limits.bytes).unwrap_or(usize::MAX);

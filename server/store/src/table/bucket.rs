@@ -5,7 +5,7 @@
 
 use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering::Relaxed};
 
-use crate::record::RawRecord;
+use super::Keyed;
 
 /// Slots in a bucket.
 pub(super) const SLOTS: usize = 7;
@@ -45,7 +45,7 @@ impl Word {
     /// # Panics
     /// When the allocator returns addresses of more than 48 bits, which Linux gives only to who asks for them.
     #[inline]
-    pub(super) fn new(record: RawRecord, stamp: u16, volatile: bool) -> Self {
+    pub(super) fn new<R: Keyed>(record: R, stamp: u16, volatile: bool) -> Self {
         Self(record.as_ptr().map_addr(|address| {
             assert!(address & !ADDRESS == 0, "a record's address has 48 bits");
             address | usize::from(stamp) << STAMP | usize::from(volatile)
@@ -60,9 +60,9 @@ impl Word {
     /// # Safety
     /// The word is of an occupied slot and was read under the shard's lock.
     #[inline]
-    pub(super) unsafe fn record(self) -> RawRecord {
+    pub(super) unsafe fn record<R: Keyed>(self) -> R {
         // SAFETY: an occupied slot's word was made from a record.
-        unsafe { RawRecord::from_ptr_unchecked(self.address()) }
+        unsafe { R::from_ptr_unchecked(self.address()) }
     }
 
     #[inline]
@@ -254,6 +254,7 @@ impl Bucket {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::RawRecord;
 
     fn word(n: usize) -> Word {
         Word(core::ptr::without_provenance_mut(n * 8))
@@ -307,6 +308,6 @@ mod tests {
         let word = word.with_stamp(0x0001);
         assert_eq!((word.stamp(), word.is_volatile(), word.address()), (1, true, record.as_ptr()));
         // SAFETY: the test owns the record.
-        unsafe { word.record().free() };
+        unsafe { word.record::<RawRecord>().free() };
     }
 }

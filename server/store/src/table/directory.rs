@@ -111,7 +111,7 @@ impl Directory {
     }
 }
 
-impl Table {
+impl<R> Table<R> {
     #[inline]
     pub(super) fn load_entry(&self, order: Ordering) -> Entry {
         Entry(self.entry.load(order))
@@ -228,7 +228,7 @@ impl Table {
     }
 
     /// Exchanges the contents of two tables. Both locks are held.
-    pub(crate) fn swap(&self, other: &Table) {
+    pub(crate) fn swap(&self, other: &Self) {
         let entry = self.load_entry(Ordering::Relaxed);
         self.publish(other.load_entry(Ordering::Relaxed));
         other.publish(entry);

@@ -9,12 +9,12 @@ use core::sync::atomic::Ordering::Relaxed;
 use crossbeam_epoch::Guard;
 use smallvec::SmallVec;
 
-use super::Table;
 use super::bucket::{SLOTS, Word, tag_of};
 use super::prefetch::prefetch;
 use super::segment::{
     MAX_DEPTH, MAX_LINES, STAMP_BITS, Segment, line_class, lines_for, stamp_base, stamp_of,
 };
+use super::{Keyed, Table};
 use crate::hash::KeyHasher;
 
 /// Every slot of a segment on its way to another: on the stack, unless the segment is pathological.
@@ -33,7 +33,7 @@ const MERGE: usize = 2;
 const ENTRIES_PER_LINE: usize = 1;
 const ENTRIES_FREE: usize = 64;
 
-impl Table {
+impl<R: Keyed> Table<R> {
     /// Changes the segment of `hash` so that an insertion that failed may succeed.
     ///
     /// # Safety
@@ -81,6 +81,24 @@ impl Table {
         }
     }
 
+    /// Moves the segment that begins at a position, if one does and it lies badly.
+    ///
+    /// # Safety
+    /// The shard's lock is held.
+    #[cfg(feature = "jemalloc")]
+    pub(crate) unsafe fn defragment_segment(&self, position: u64, mover: &mut crate::defrag::Mover) {
+        let hash = position << (64 - super::CURSOR_BITS);
+        // SAFETY: the lock is held. Readers without it may still be looking at the old segment, so that it is rebuilt and
+        // retired like one that grows.
+        unsafe {
+            let Some(segment) = self.segment(hash) else { return };
+            let begins = hash & (u64::MAX.checked_shr(segment.depth).unwrap_or(0)) == 0;
+            if begins && mover.wants(segment.start.cast()) {
+                self.rebuild(segment, hash, segment.lines(), &crossbeam_epoch::pin());
+            }
+        }
+    }
+
     /// # Safety
     /// The shard's lock is held.
     unsafe fn split(&self, old: Segment, hash: u64, hasher: &KeyHasher, guard: &Guard) {
@@ -97,7 +115,7 @@ impl Table {
             });
             for (half, contents) in halves.iter_mut().enumerate() {
                 if stamp_base(depth) != stamp_base(old.depth) {
-                    stamp_from_keys(contents, depth, hasher);
+                    stamp_from_keys::<R>(contents, depth, hasher);
                 }
                 let prefix = hash >> (64 - depth) & !1 | half as u64;
                 let new = self.build(contents, lines_for(contents.len()), depth);
@@ -117,12 +135,37 @@ impl Table {
     /// The shard's lock is held; `segment` is the one of `hash`.
     #[inline]
     pub(super) unsafe fn give_back(&self, segment: Segment, hash: u64, len: usize) {
-        let sparse = len * SPARSE < self.lines.load(Relaxed) as usize * SLOTS;
+        let lines = self.lines.load(Relaxed) as usize;
+        let sparse = len * SPARSE < lines * SLOTS;
+        if sparse && len == 0 {
+            // A single line stays, so that a key that comes and goes alone costs no allocation; see `release`.
+            if lines > 1 {
+                // SAFETY: the lock is held, and no record is left.
+                unsafe { self.release() };
+            }
+            return;
+        }
         // Counting a segment costs more than removing a record, so only one removal in eight looks.
         if sparse && (segment.lines() > 1 || segment.depth > 0) && tag_of(hash).is_multiple_of(8) {
             // SAFETY: as the caller vouches.
             unsafe { self.shrink(segment, hash) };
         }
+    }
+
+    /// Gives the memory of a table without records back.
+    ///
+    /// # Safety
+    /// The shard's lock is held.
+    #[cold]
+    #[inline(never)]
+    pub(crate) unsafe fn release(&self) {
+        if self.lines.load(Relaxed) == 0 {
+            return;
+        }
+        let guard = crossbeam_epoch::pin();
+        // SAFETY: the lock is held.
+        unsafe { self.drain(Some(&guard), &mut |_| unreachable!("the table has no records")) };
+        guard.flush();
     }
 
     #[cold]
@@ -213,11 +256,11 @@ fn with_room(records: usize) -> usize {
 ///
 /// # Safety
 /// The shard's lock is held.
-unsafe fn stamp_from_keys(contents: &mut Contents, depth: u32, hasher: &KeyHasher) {
+unsafe fn stamp_from_keys<R: Keyed>(contents: &mut Contents, depth: u32, hasher: &KeyHasher) {
     contents.iter().for_each(|(_, word)| prefetch(word.address()));
     for (_, word) in contents {
         // SAFETY: records in the table are alive.
-        let hash = hasher.hash(unsafe { word.record().key() });
+        let hash = hasher.hash(unsafe { word.record::<R>().key() });
         *word = word.with_stamp(stamp_of(hash, depth));
     }
 }

@@ -21,6 +21,7 @@ mod prefetch;
 mod segment;
 mod walk;
 
+use core::marker::PhantomData;
 use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering::Relaxed};
 
 use self::bucket::{Bucket, Word, tag_of};
@@ -36,18 +37,65 @@ pub(crate) use self::walk::Found;
 /// Bits of a position in the hash space: the highest bits of the hash, above those that choose the shard.
 pub(crate) const CURSOR_BITS: u32 = 48;
 
+/// What a table refers to: an allocation that has a key. The words of a table have room for the addresses of
+/// allocations that are aligned to eight bytes.
+///
+/// Whoever calls an `unsafe` method vouches that the allocation is alive and that nobody else is in it.
+pub(crate) trait Keyed: Copy {
+    /// # Safety
+    /// The pointer came from [`Keyed::as_ptr`].
+    unsafe fn from_ptr_unchecked(ptr: *mut u64) -> Self;
+
+    /// Its address.
+    fn as_ptr(self) -> *mut u64;
+
+    /// # Safety
+    /// See the trait; the slice must not outlive the allocation.
+    unsafe fn key<'a>(self) -> &'a [u8];
+
+    /// Whether this is the key.
+    ///
+    /// # Safety
+    /// See the trait.
+    unsafe fn has_key(self, key: &[u8]) -> bool;
+
+    /// Whether the expiry cycle should look at it.
+    ///
+    /// # Safety
+    /// See the trait.
+    unsafe fn may_expire(self) -> bool;
+
+    /// Moves the allocation, and returns it where it is now.
+    ///
+    /// # Safety
+    /// See the trait; nobody uses the old one afterwards.
+    #[cfg(feature = "jemalloc")]
+    unsafe fn relocate(self, mover: &mut crate::defrag::Mover) -> Self;
+}
+
 /// See the module. It does not own its records: whoever empties it frees them.
-#[derive(Default)]
-pub(crate) struct Table {
+pub(crate) struct Table<R = RawRecord> {
     /// A segment, a directory, or null when nothing was ever inserted.
     entry: AtomicPtr<Bucket>,
     /// Lines of all segments.
     lines: AtomicU32,
     /// Segments as deep as the directory; when the last is gone, the directory shrinks.
     deepest: AtomicU32,
+    records: PhantomData<fn() -> R>,
 }
 
-impl Table {
+impl<R> Default for Table<R> {
+    fn default() -> Self {
+        Self {
+            entry: AtomicPtr::default(),
+            lines: AtomicU32::default(),
+            deepest: AtomicU32::default(),
+            records: PhantomData,
+        }
+    }
+}
+
+impl<R: Keyed> Table<R> {
     /// Bytes of segments and directory.
     pub(crate) fn memory(&self) -> usize {
         self.lines.load(Relaxed) as usize * size_of::<Bucket>() + self.directory_memory()
@@ -58,7 +106,7 @@ impl Table {
     #[inline(always)]
     pub(crate) unsafe fn find(&self, hash: u64, key: &[u8]) -> Option<Location> {
         // SAFETY: the lock is held, so that the segment is alive.
-        unsafe { self.segment(hash)?.find(hash, key) }
+        unsafe { self.segment(hash)?.find::<R>(hash, key) }
     }
 
     /// The record at a location.
@@ -66,7 +114,7 @@ impl Table {
     /// # Safety
     /// The shard's lock is held and the table has not changed since the location was found.
     #[inline]
-    pub(crate) unsafe fn record(&self, at: Location) -> RawRecord {
+    pub(crate) unsafe fn record(&self, at: Location) -> R {
         // SAFETY: the location names an occupied slot of a living bucket.
         unsafe { at.bucket.as_ref().word(at.slot).record() }
     }
@@ -76,7 +124,7 @@ impl Table {
     ///
     /// # Safety
     /// As for [`Table::record`].
-    pub(crate) unsafe fn replace(&self, at: Location, record: RawRecord) {
+    pub(crate) unsafe fn replace(&self, at: Location, record: R) {
         // SAFETY: as the caller vouches.
         unsafe {
             let bucket = at.bucket.as_ref();
@@ -89,7 +137,7 @@ impl Table {
     ///
     /// # Safety
     /// The shard's lock is held; `hash` is `hasher`'s of the record's key.
-    pub(crate) unsafe fn insert(&self, hash: u64, record: RawRecord, hasher: &KeyHasher) -> Location {
+    pub(crate) unsafe fn insert(&self, hash: u64, record: R, hasher: &KeyHasher) -> Location {
         loop {
             // SAFETY: the lock is held.
             unsafe {
@@ -107,11 +155,11 @@ impl Table {
     ///
     /// # Safety
     /// As for [`Table::record`]; `hash` is the record's.
-    pub(crate) unsafe fn remove(&self, hash: u64, at: Location, len: usize) -> RawRecord {
+    pub(crate) unsafe fn remove(&self, hash: u64, at: Location, len: usize) -> R {
         // SAFETY: the lock is held; the location is in this hash's segment.
         unsafe {
             let segment = self.segment(hash).expect("a location names a record of a segment");
-            let record = segment.remove(at).record();
+            let record = segment.remove(at).record::<R>();
             self.give_back(segment, hash, len - 1);
             record
         }

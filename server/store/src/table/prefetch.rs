@@ -72,7 +72,7 @@ impl Ahead<'_> {
     }
 }
 
-impl Table {
+impl<R> Table<R> {
     /// Where a hash will be looked for, for a reader without the lock.
     #[inline]
     pub(crate) fn look_ahead<'g>(&self, hash: u64, _: &'g Guard) -> Ahead<'g> {

@@ -10,8 +10,8 @@
 use core::ptr::NonNull;
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 
+use super::Keyed;
 use super::bucket::{Bucket, Control, SLOTS, Word, tag_of};
-use crate::record::RawRecord;
 
 /// Lines of the largest segment. Rebuilding one is the longest pause of an insert: about two microseconds.
 pub(super) const MAX_LINES: usize = 64;
@@ -202,33 +202,33 @@ impl Segment {
     /// # Safety
     /// The shard's lock is held.
     #[inline(always)]
-    pub(super) unsafe fn find(self, hash: u64, key: &[u8]) -> Option<Location> {
+    pub(super) unsafe fn find<R: Keyed>(self, hash: u64, key: &[u8]) -> Option<Location> {
         let tag = tag_of(hash);
         let line = self.home(stamp_of(hash, self.depth));
         let home = self.line(line);
         // SAFETY: the lock is held.
         unsafe {
             let control = home.control();
-            if let Some(slot) = find_in(home, control, tag, key) {
+            if let Some(slot) = find_in::<R>(home, control, tag, key) {
                 return Some(Location { bucket: home.into(), home: home.into(), slot });
             }
             if !control.overflows() {
                 return None;
             }
-            self.find_displaced(line, tag, key)
+            self.find_displaced::<R>(line, tag, key)
         }
     }
 
     /// # Safety
     /// The shard's lock is held.
     #[inline(never)]
-    unsafe fn find_displaced(self, line: usize, tag: u8, key: &[u8]) -> Option<Location> {
+    unsafe fn find_displaced<R: Keyed>(self, line: usize, tag: u8, key: &[u8]) -> Option<Location> {
         let home = self.line(line);
         let control = home.control();
         // SAFETY: the lock is held. A home that counts neighbours has a next bucket.
         unsafe {
             let look = |bucket: &Bucket| {
-                let slot = find_in(bucket, bucket.control(), tag, key)?;
+                let slot = find_in::<R>(bucket, bucket.control(), tag, key)?;
                 Some(Location { bucket: bucket.into(), home: home.into(), slot })
             };
             if control.neighbours() > 0
@@ -352,10 +352,10 @@ impl Segment {
 /// The shard's lock is held.
 #[allow(clippy::manual_find, reason = "the adaptor is a call of its own for each lookup, the loop is not")]
 #[inline(always)]
-unsafe fn find_in(bucket: &Bucket, control: Control, tag: u8, key: &[u8]) -> Option<usize> {
+unsafe fn find_in<R: Keyed>(bucket: &Bucket, control: Control, tag: u8, key: &[u8]) -> Option<usize> {
     for slot in control.matches(tag) {
         // SAFETY: the lock is held and the slots with a matching tag are occupied.
-        if unsafe { bucket.word(slot).record().has_key(key) } {
+        if unsafe { bucket.word(slot).record::<R>().has_key(key) } {
             return Some(slot);
         }
     }
@@ -364,7 +364,7 @@ unsafe fn find_in(bucket: &Bucket, control: Control, tag: u8, key: &[u8]) -> Opt
 
 /// A record's word for a segment of this depth.
 #[inline]
-pub(super) fn word_of(record: RawRecord, hash: u64, depth: u32) -> Word {
+pub(super) fn word_of<R: Keyed>(record: R, hash: u64, depth: u32) -> Word {
     // SAFETY: the caller owns the record and is about to hand it to the table.
     Word::new(record, stamp_of(hash, depth), unsafe { record.may_expire() })
 }

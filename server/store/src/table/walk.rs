@@ -6,9 +6,8 @@ use super::bucket::{Bucket, SLOTS};
 use super::directory::Directory;
 use super::prefetch::prefetch;
 use super::segment::{Segment, stamp_of};
-use super::{CURSOR_BITS, Table};
+use super::{CURSOR_BITS, Keyed, Table};
 use crate::hash::KeyHasher;
-use crate::record::RawRecord;
 
 /// Tries of [`Table::random`] before it takes the next record it finds. The table is rarely less than a quarter
 /// full, so that 32 tries in a row miss once in ten thousand times.
@@ -16,13 +15,13 @@ const RANDOM_TRIES: usize = 32;
 
 /// A record that a walk came by.
 #[derive(Clone, Copy)]
-pub(crate) struct Found {
-    pub(crate) record: RawRecord,
+pub(crate) struct Found<R> {
+    pub(crate) record: R,
     /// Whether it, or an element of it, has an expiry; known without touching the record.
     pub(crate) volatile: bool,
 }
 
-impl Table {
+impl<R: Keyed> Table<R> {
     /// Shows the records whose home is the bucket of `position`, and whose own position is not before it. Returns the
     /// position of the next bucket, zero after the last.
     ///
@@ -34,7 +33,7 @@ impl Table {
         &self,
         position: u64,
         hasher: &KeyHasher,
-        visit: &mut dyn FnMut(Found),
+        visit: &mut dyn FnMut(Found<R>),
     ) -> u64 {
         let hash = position << (64 - CURSOR_BITS);
         // SAFETY: the lock is held.
@@ -47,7 +46,7 @@ impl Table {
 
         // SAFETY: the lock is held.
         unsafe {
-            for_each_of_home(segment, line, |found| {
+            for_each_of_home(segment, line, |found: Found<R>| {
                 // Only a walk that began when the borders were elsewhere enters a bucket in its middle.
                 if position == first || hasher.hash(found.record.key()) >> (64 - CURSOR_BITS) >= position {
                     visit(found);
@@ -61,7 +60,7 @@ impl Table {
     ///
     /// # Safety
     /// The shard's lock is held.
-    pub(crate) unsafe fn random(&self, rng: u64) -> Option<RawRecord> {
+    pub(crate) unsafe fn random(&self, rng: u64) -> Option<R> {
         let mut state = rng;
         for _ in 0..RANDOM_TRIES {
             let place = split_mix(&mut state);
@@ -79,7 +78,7 @@ impl Table {
     }
 
     /// The first record at or after the bucket of a position.
-    unsafe fn first_from(&self, mut position: u64) -> Option<RawRecord> {
+    unsafe fn first_from(&self, mut position: u64) -> Option<R> {
         loop {
             // SAFETY: the lock is held.
             let segment = unsafe { self.segment(position << (64 - CURSOR_BITS)) }?;
@@ -99,7 +98,7 @@ impl Table {
     ///
     /// # Safety
     /// The shard's lock is held; without a guard, nobody else can reach the table.
-    pub(crate) unsafe fn drain(&self, guard: Option<&Guard>, free: &mut dyn FnMut(RawRecord)) {
+    pub(crate) unsafe fn drain(&self, guard: Option<&Guard>, free: &mut dyn FnMut(R)) {
         let (segments, directory) = self.take_entry();
         for segment in &segments {
             // SAFETY: the lock is held, so that records and segments are alive.
@@ -127,7 +126,7 @@ impl Table {
 ///
 /// # Safety
 /// The shard's lock is held.
-unsafe fn for_each_of_home(segment: Segment, line: usize, mut visit: impl FnMut(Found)) {
+unsafe fn for_each_of_home<R: Keyed>(segment: Segment, line: usize, mut visit: impl FnMut(Found<R>)) {
     let home = segment.line(line);
     let control = home.control();
     let mut look = |bucket: &Bucket| {

@@ -150,8 +150,8 @@ pub fn stats(server: &Server, text: &mut String) {
     let totals = server.stats.totals();
     let [commands, input, output] = server.stats.rates();
     let defragmentation = &server.stats.defragmentation;
-    let ((moved, kept), (defragmenting, defragmenting_now)) =
-        (defragmentation.keys(), defragmentation.millis());
+    let ((moved, kept), (moved_keys, kept_keys)) = (defragmentation.allocations(), defragmentation.keys());
+    let (defragmenting, defragmenting_now) = defragmentation.millis();
     let (exceeded, exceeded_now) = server.budget.exceeded_ms(monotonic_us());
     lines!(text;
         "total_connections_received": totals.connections_received,
@@ -189,8 +189,8 @@ pub fn stats(server: &Server, text: &mut String) {
         "slave_expires_tracked_keys": 0,
         "active_defrag_hits": moved,
         "active_defrag_misses": kept,
-        "active_defrag_key_hits": moved,
-        "active_defrag_key_misses": kept,
+        "active_defrag_key_hits": moved_keys,
+        "active_defrag_key_misses": kept_keys,
         "total_active_defrag_time": defragmenting,
         "current_active_defrag_time": defragmenting_now,
         "tracking_total_keys": server.tracking.keys(),

@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use super::super::element::Entry;
 use super::{Inner, Node};
-use crate::table::prefetch;
+use crate::table::{Keyed, prefetch};
 
 /// Elements that are fetched before they are read.
 const AHEAD: usize = 8;

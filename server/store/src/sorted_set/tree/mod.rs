@@ -14,6 +14,8 @@
 
 mod change;
 mod cursor;
+#[cfg(feature = "jemalloc")]
+mod defragment;
 mod remove;
 #[cfg(test)]
 mod tests;
