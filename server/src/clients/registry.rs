@@ -210,7 +210,10 @@ impl Client {
 pub struct Clients {
     by_id: Mutex<BTreeMap<u64, Arc<Client>>>,
     last_id: AtomicU64,
-    connected: AtomicUsize,
+    /// Connections among the first `maxclients`.
+    ordinary: AtomicUsize,
+    /// Those in the places kept for administration.
+    reserved: AtomicUsize,
 }
 
 impl Clients {
@@ -257,20 +260,25 @@ impl Clients {
         self.map().remove(&client.id);
     }
 
-    /// Reserves a place for a connection while fewer than `limit` are taken.
-    pub fn admit(&self, limit: usize) -> bool {
-        self.connected.fetch_update(Relaxed, Relaxed, |n| (n < limit).then_some(n + 1)).is_ok()
+    /// Reserves a place for a connection while fewer than `limit` are taken; with `reserved`, of those that are kept for
+    /// administration. One kind takes nothing from the other.
+    pub fn admit(&self, limit: usize, reserved: bool) -> bool {
+        self.places(reserved).fetch_update(Relaxed, Relaxed, |n| (n < limit).then_some(n + 1)).is_ok()
     }
 
-    /// Gives the place of a closed connection back.
-    pub fn leave(&self) {
-        let before = self.connected.fetch_sub(1, Relaxed);
+    /// Gives the place of a closed connection back, which was of this kind.
+    pub fn leave(&self, reserved: bool) {
+        let before = self.places(reserved).fetch_sub(1, Relaxed);
         assert!(before > 0, "a connection left that was never admitted");
+    }
+
+    fn places(&self, reserved: bool) -> &AtomicUsize {
+        if reserved { &self.reserved } else { &self.ordinary }
     }
 
     /// Number of connections.
     pub fn connected(&self) -> usize {
-        self.connected.load(Relaxed)
+        self.ordinary.load(Relaxed) + self.reserved.load(Relaxed)
     }
 
     /// All clients in the order of their ids.

@@ -47,6 +47,20 @@ impl AccessClock {
         }
     }
 
+    /// The clock of [`AccessClock::Recency`] of a key that was used so many seconds ago. As with Redis, of one that was used
+    /// before there was a clock, half its range ago.
+    pub fn unused_for(idle_seconds: i64, now_ms: i64) -> u32 {
+        match i64::from(seconds(now_ms)) - idle_seconds {
+            0.. => seconds(now_ms) - idle_seconds as u32,
+            _ => seconds(now_ms).wrapping_add(0x0080_0000) & 0x00ff_ffff,
+        }
+    }
+
+    /// The clock of [`AccessClock::Frequency`] of a key with this count, now.
+    pub fn used_often(frequency: u8, now_ms: i64) -> u32 {
+        minutes(now_ms) << 8 | u32::from(frequency)
+    }
+
     /// The clock of a key that is used now; `access` is the clock before.
     #[inline]
     pub fn used(self, access: u32, now_ms: i64) -> u32 {

@@ -234,8 +234,10 @@ impl KeyFlags {
 }
 
 /// Where the keys of a spec begin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub enum Begin {
+    /// Clients cannot tell; this function can. It says where the one key is.
+    Unknown(fn(Args<'_>) -> Option<usize>),
     /// At this argument.
     Index(usize),
     /// After this word, searched from the given argument on (backwards when negative).
@@ -361,6 +363,7 @@ impl KeySpec {
     fn begin_in(&self, args: Args<'_>) -> Option<usize> {
         match self.begin {
             Begin::Index(at) => (at < args.len()).then_some(at),
+            Begin::Unknown(locate) => locate(args),
             Begin::Keyword(word, from) if from >= 0 => {
                 (from as usize..args.len()).find(|&i| args.is(i, word)).map(|i| i + 1)
             }
@@ -496,6 +499,10 @@ pub struct Command {
     pub keys: &'static [KeySpec],
     /// What is locked.
     pub locks: Locks,
+    /// Keys that are read beside those of the key specs, and whose names are made of what is in the data set (SORT's
+    /// patterns). The function shows each argument whose hash tag says in which shard such keys are, and answers true when
+    /// there are some that may be in any; then all are locked. For [`Locks::Keys`].
+    pub derived: fn(Args<'_>, &mut dyn FnMut(usize)) -> bool,
     /// ACL categories beyond the derived ones.
     pub categories: Categories,
     /// Redis version that introduced it.
@@ -528,6 +535,7 @@ impl Command {
         flags: Flags::empty(),
         keys: &[],
         locks: Locks::Nothing,
+        derived: |_, _| false,
         categories: Categories::empty(),
         since: "1.0.0",
         group: Group::Generic,

@@ -21,7 +21,7 @@ use crate::observability::slowlog::SlowLog;
 use crate::observability::stats::Stats;
 use boxcar_store::KeyspaceOptions;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU16, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 
 /// A section of INFO: a row in the room that knows the figures, collected by `boot`.
@@ -100,6 +100,11 @@ pub struct Server {
     pub budget: Budget,
     /// Whether expired keys are looked for actively (DEBUG SET-ACTIVE-EXPIRE).
     pub active_expire: AtomicBool,
+    /// Whether housekeeping stands still (DEBUG PAUSE-CRON).
+    pub housekeeping_paused: AtomicBool,
+    /// Bytes from which on an element of a list has a node of its own; 0 when `list-max-listpack-size` decides (DEBUG
+    /// QUICKLIST-PACKED-THRESHOLD).
+    pub plain_threshold: AtomicU32,
     /// Unix seconds of the last change to nothing: what LASTSAVE answers before anything was saved.
     pub last_save: AtomicI64,
     /// Bytes allocated when the server was ready, before any data.
@@ -169,6 +174,8 @@ impl Server {
             info: info.into(),
             budget,
             active_expire: AtomicBool::new(true),
+            housekeeping_paused: AtomicBool::new(false),
+            plain_threshold: AtomicU32::new(0),
             last_save,
             memory_at_start,
             memory_peak: AtomicU64::new(memory_at_start),

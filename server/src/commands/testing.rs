@@ -228,7 +228,10 @@ fn shards_of(server: &Server, entry: &Entry, args: Args<'_>) -> BTreeSet<u32> {
                     shards.insert(server.keyspace.locate(args.at(i)).shard);
                 });
             }
-            shards
+            let anywhere = (entry.command.derived)(args, &mut |i| {
+                shards.insert(server.keyspace.locate(args.at(i)).shard);
+            });
+            if anywhere { (0..server.keyspace.shards() as u32).collect() } else { shards }
         }
     }
 }

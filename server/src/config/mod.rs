@@ -43,6 +43,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 pub use row::{Default as DefaultValue, Directive, Group, Key, Kind, MemoryShare, Mutability, Row, State};
 pub use row::{Text, Words};
+pub use value::parse_memory;
 pub use words::WordRule;
 
 use choices::Choice;

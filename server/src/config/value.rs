@@ -131,7 +131,7 @@ fn parse_decimal(text: &str) -> Option<i64> {
 
 /// Bytes with an optional unit. As in Redis, no digits at all mean 0; a value beyond 63 bits is held at the
 /// largest.
-pub(super) fn parse_memory(text: &str) -> Option<i64> {
+pub fn parse_memory(text: &str) -> Option<i64> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
     let factor: i64 = match unit.to_ascii_lowercase().as_str() {

@@ -46,9 +46,9 @@ impl State {
         let mut flags = ClientFlags::empty();
         flags.set(ClientFlags::UNIX_SOCKET, unix);
         let limit = config.int(rows::MAXCLIENTS) as usize;
-        if !self.server.clients.admit(limit) {
-            let reserved = limit + config.int(rows::ADMIN_CONNECTIONS) as usize;
-            if !near || !self.server.clients.admit(reserved) {
+        if !self.server.clients.admit(limit, false) {
+            let reserved = config.int(rows::ADMIN_CONNECTIONS) as usize;
+            if !near || !self.server.clients.admit(reserved, true) {
                 return self.refuse(&socket, TOO_MANY);
             }
             flags |= ClientFlags::ADMIN;

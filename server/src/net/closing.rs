@@ -1,6 +1,7 @@
 //! Ends of connections: kills, time limits, and letting go of everything.
 
 use super::io_thread::{IoThread, State};
+use crate::clients::ClientFlags;
 use crate::clients::waiter::End;
 use crate::config::rows;
 use boxcar_sys::{Token, Wait};
@@ -71,7 +72,7 @@ impl State {
             }
         }
         self.server.clients.deregister(&connection.client);
-        self.server.clients.leave();
+        self.server.clients.leave(connection.client.flags().contains(ClientFlags::ADMIN));
     }
 
     /// What is due about ten times a second: idle connections, soft output limits, ended pauses.

@@ -56,6 +56,10 @@ impl Housekeeper {
             let hz = self.server.config.int(rows::HZ).clamp(1, 500).unsigned_abs();
             let end = monotonic_us() + 1_000_000 / hz;
             self.server.stats.sample(monotonic_us());
+            if self.server.housekeeping_paused.load(Relaxed) {
+                thread::sleep(Duration::from_micros(end.saturating_sub(monotonic_us())));
+                continue;
+            }
             if turn.is_multiple_of(hz) {
                 self.sweep();
                 self.choose_dispatch();

@@ -23,7 +23,7 @@ pub fn plan(keys: &mut Keys<'_>, table: &Table, entry: &Entry, args: Args<'_>, s
         Locks::Keyspace => true,
         Locks::Keys => {
             add_keys(keys, entry, args, &mut shards);
-            false
+            add_derived(keys, entry, args, &mut shards)
         }
         Locks::Transaction => match &session.transaction {
             Some(transaction) if !transaction.aborted => {
@@ -47,6 +47,11 @@ fn add_keys(keys: &mut Keys<'_>, entry: &Entry, args: Args<'_>, shards: &mut Sma
     }
 }
 
+/// Adds the shards of keys that the command finds the names of while it executes; true when they may be in any shard.
+fn add_derived(keys: &mut Keys<'_>, entry: &Entry, args: Args<'_>, shards: &mut SmallVec<[u32; 8]>) -> bool {
+    (entry.command.derived)(args, &mut |i| shards.push(keys.keyspace().locate(args.at(i)).shard))
+}
+
 fn add_watched(keyspace: &ServerKeyspace, session: &Session, shards: &mut SmallVec<[u32; 8]>) {
     shards.extend(session.watched.iter().map(|watched| keyspace.locate(&watched.key).shard));
 }
@@ -60,8 +65,9 @@ fn add_transaction(
 ) -> bool {
     transaction.queue.iter().any(|queued| {
         let entry = table.entry(queued.command);
-        add_keys(keys, entry, Args::new(&queued.input, &queued.args), shards);
-        matches!(entry.locks, Locks::Keyspace | Locks::Steps)
+        let args = Args::new(&queued.input, &queued.args);
+        add_keys(keys, entry, args, shards);
+        add_derived(keys, entry, args, shards) || matches!(entry.locks, Locks::Keyspace | Locks::Steps)
     })
 }
 

@@ -187,6 +187,12 @@ impl<'a> Db<'a> {
         self.core.root.len()
     }
 
+    /// Number of keys that the table has room for as it is.
+    #[must_use]
+    pub fn slots(&self) -> usize {
+        self.core.table().slots()
+    }
+
     /// Whether there is no key.
     #[must_use]
     pub fn is_empty(&self) -> bool {

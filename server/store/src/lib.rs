@@ -10,6 +10,7 @@
 //! - [`listpack`]: Redis's format for small collections; `members`: the hash table of large ones; `forms`: how a
 //!   collection has one of several forms behind one word.
 //! - `bitmap`, [`hyperloglog`]: strings as bits and as sketches, pure functions over bytes.
+//! - [`rdb`]: values as bytes, in the format of Redis's dumps.
 //! - `table`: extendible hashing over segments that grow, split, shrink and merge alone.
 //! - `defrag`: moving together what is stored (feature `jemalloc`).
 //! - `sample`: looking for records to evict.
@@ -36,6 +37,8 @@ mod lock;
 mod member;
 mod members;
 mod object;
+
+pub mod rdb;
 mod record;
 mod root;
 mod sample;

@@ -44,6 +44,11 @@ impl Members {
         self.len
     }
 
+    /// Number of members that the table has room for as it is.
+    pub(crate) fn slots(&self) -> usize {
+        self.table.slots()
+    }
+
     /// Bytes of memory, this value's own included.
     pub(crate) fn memory(&self) -> usize {
         size_of::<Self>() + self.records + self.table.memory()

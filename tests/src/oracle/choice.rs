@@ -56,6 +56,7 @@ pub const ALWAYS: &[(&str, &str)] = &[("spop", "count")];
 pub const BEGINNINGS: &[(&str, &[&str])] = &[
     ("stream", &["XADD", "KEY", "1-1", "f", "a"]),
     ("stream", &["XGROUP", "CREATE", "KEY", "g1", "0", "MKSTREAM"]),
+    ("generic", &["RPUSH", "KEY", "3", "1", "2"]),
 ];
 
 /// Commands that are played to 7.2 and later only, each with the reason.

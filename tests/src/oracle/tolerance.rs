@@ -120,6 +120,7 @@ pub const TOLERANCES: &[Tolerance] = &[
     row("zrandmember", Rule::Kind, RANDOM),
     row("spop", Rule::Unordered, UNORDERED),
     row("randomkey", Rule::Kind, RANDOM),
+    row("dump", Rule::Kind, Why::Intended("DUMP")),
     row("ttl", Rule::Within(5), CLOCK),
     row("pttl", Rule::Within(5000), CLOCK),
     row("expire", Rule::IntegersIfCompared, CLOCK),

@@ -91,7 +91,7 @@ fn auth() {
 fn hello_map(protocol: u8, id: u64) -> String {
     let map = if protocol == 3 { "%7" } else { "*14" };
     format!(
-        "{map}|$6|server|$5|redis|$7|version|$5|7.2.4|$5|proto|:{protocol}|$2|id|:{id}|$4|mode|\
+        "{map}|$6|server|$5|redis|$7|version|$5|7.4.2|$5|proto|:{protocol}|$2|id|:{id}|$4|mode|\
          $10|standalone|$4|role|$6|master|$7|modules|*0"
     )
 }

@@ -583,3 +583,49 @@ fn watchers_learn_of_every_change() {
         assert_eq!(outcome(line), b"*1\r\n+PONG\r\n", "{line}");
     }
 }
+
+#[test]
+fn sorting_by_keys_in_any_shard() {
+    let mut server = Fixture::new();
+    server.check("RPUSH list 3 1 2", ":3");
+    server.check("MSET w_1 30 w_2 20 w_3 10 {t}w_1 1 {t}w_2 3 {t}w_3 2", "+OK");
+    server.check("SORT list", "*3|$1|1|$1|2|$1|3");
+    server.check("SORT list BY w_* GET w_* GET #", "*6|$2|10|$1|3|$2|20|$1|2|$2|30|$1|1");
+    server.check("SORT list BY {t}w_* LIMIT 1 1 GET {t}w_*", "*1|$1|2");
+    server.check("SORT_RO list BY w_* DESC LIMIT 0 1", "*1|$1|1");
+    server.check("SORT list BY w_* STORE far", ":3");
+    server.check("LRANGE far 0 -1", "*3|$1|3|$1|2|$1|1");
+    // The last one counts, whatever the first one is called.
+    server.check("SORT list STORE GET STORE other", ":3");
+    server.check("EXISTS GET other", ":1");
+    server.check("SORT missing STORE far", ":0");
+    server.check("EXISTS far", ":0");
+    server.check("SORT_RO list STORE far", SYNTAX);
+    server.check("SORT w_1", "-WRONGTYPE Operation against a key holding the wrong kind of value");
+    server.check("RPUSH texts a", ":1");
+    server.check("SORT texts", "-ERR One or more scores can't be converted into double");
+}
+
+#[test]
+fn restoring_what_was_dumped() {
+    let mut server = Fixture::new();
+    server.check("SET key value EX 100", "+OK");
+    let reply = server.run(&["DUMP", "key"]);
+    let payload = &reply[reply.iter().position(|&byte| byte == b'\n').unwrap() + 1..reply.len() - 2];
+    let restore = |server: &mut Fixture, words: &[&str]| {
+        let mut call: Vec<&[u8]> = vec![&b"RESTORE"[..], words[0].as_bytes(), words[1].as_bytes(), payload];
+        call.extend(words[2..].iter().map(|word| word.as_bytes()));
+        legible(&server.run(&call))
+    };
+    assert_eq!(restore(&mut server, &["key", "0"]), "-BUSYKEY Target key name already exists.");
+    assert_eq!(restore(&mut server, &["key", "0", "REPLACE"]), "+OK");
+    server.check("TTL key", ":-1");
+    assert_eq!(restore(&mut server, &["copy", "5000"]), "+OK");
+    server.check("PTTL copy", ":5000");
+    assert_eq!(restore(&mut server, &["key", "1", "ABSTTL", "REPLACE"]), "+OK");
+    server.check("EXISTS key", ":0");
+    assert_eq!(restore(&mut server, &["key", "0", "IDLETIME", "70"]), "+OK");
+    server.check("OBJECT IDLETIME key", ":70");
+    server.check("GET key", "$5|value");
+    server.check("RESTORE other 0 value", "-ERR DUMP payload version or checksum are wrong");
+}

@@ -44,7 +44,8 @@ const FIELDS_AND_VALUES: Argument = Argument::block("data", &[FIELD, VALUE]).mul
 const FIELDS: Argument =
     Argument::block("fields", &[Argument::new("numfields", "integer"), FIELD.multiple()]).after("FIELDS");
 
-fn limits(server: &Server) -> HashLimits {
+/// Until when one is kept in a compact form.
+pub(super) fn limits(server: &Server) -> HashLimits {
     HashLimits {
         entries: server.config.int(rows::HASH_MAX_LISTPACK_ENTRIES) as usize,
         value: server.config.bytes(rows::HASH_MAX_LISTPACK_VALUE) as usize,

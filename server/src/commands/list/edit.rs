@@ -116,6 +116,10 @@ fn linsert(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
 
 fn lrem(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     let count = args.integer(2)?;
+    if count == i64::MIN {
+        let (low, high) = (-i64::MAX, i64::MAX);
+        return Err(format!("ERR value is out of range, value must between {low} and {high}").into());
+    }
     let side = if count < 0 { Side::Right } else { Side::Left };
     let most = if count == 0 { usize::MAX } else { count.unsigned_abs() as usize };
     let removed = take(cx.keys, fill(cx.server), args.at(1), "lrem", |list| {

@@ -19,6 +19,7 @@ use super::row::{Argument, Categories, Command, Group, KeyFlags, Locks};
 use super::{Args, Error, Keys, Server};
 use crate::config::rows;
 use boxcar_store::{Composite, Entry, Fill, List, Side};
+use std::sync::atomic::Ordering::Relaxed;
 
 /// The family's rows.
 pub const COMMANDS: &[&[Command]] =
@@ -37,8 +38,9 @@ const RW_DELETE: KeyFlags = KeyFlags::RW.union(KeyFlags::DELETE);
 const RW_TAKE: KeyFlags = RW_DELETE.union(KeyFlags::ACCESS);
 
 /// How much a node of a list holds.
-fn fill(server: &Server) -> Fill {
-    Fill::new(server.config.int(rows::LIST_MAX_LISTPACK_SIZE))
+pub(super) fn fill(server: &Server) -> Fill {
+    let plain_from = server.plain_threshold.load(Relaxed);
+    Fill::new(server.config.int(rows::LIST_MAX_LISTPACK_SIZE)).with_plain_from(plain_from)
 }
 
 /// LEFT or RIGHT as argument `i`.

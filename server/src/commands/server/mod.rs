@@ -31,7 +31,11 @@ use super::help::help;
 use super::row::{Command, Flags, Group};
 
 /// The Redis version whose dialect is spoken: what clients look at to know which commands they may send.
-pub const REDIS_VERSION: &str = "7.2.4";
+///
+/// 7.4 is the newest whose data commands are all here (it brought expiries of fields). Most of what 8.0 added is here as
+/// well, but clients take a server that calls itself 8 to have JSON, search, time series and probabilistic types, which are
+/// part of Redis since then.
+pub const REDIS_VERSION: &str = "7.4.2";
 
 /// Boxcar's own version.
 pub const BOXCAR_VERSION: &str = env!("CARGO_PKG_VERSION");

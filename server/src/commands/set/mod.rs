@@ -29,7 +29,8 @@ const MEMBER: Argument = Argument::new("member", "string");
 /// The most members of an intset, whatever the configuration says: inserting is linear.
 const INTSET_MAX: usize = 1 << 30;
 
-fn limits(server: &Server) -> SetLimits {
+/// Until when one is kept in a compact form.
+pub(super) fn limits(server: &Server) -> SetLimits {
     SetLimits {
         intset_entries: (server.config.int(rows::SET_MAX_INTSET_ENTRIES) as usize).min(INTSET_MAX),
         listpack_entries: server.config.int(rows::SET_MAX_LISTPACK_ENTRIES) as usize,

@@ -78,19 +78,22 @@ fn split(text: &[u8]) -> Result<(&[u8], Option<&[u8]>), Error> {
     if text.len() > TEXT_MAX {
         return Err(INVALID);
     }
+    // A C string there.
+    let text = Error::quotable(text);
     Ok(match text.iter().position(|byte| *byte == b'-') {
         Some(dash) => (&text[..dash], Some(&text[dash + 1..])),
         None => (text, None),
     })
 }
 
-/// A number as Redis's `string2ull` reads it: what is not a strict integer is left to `strtoull`, which lets signs and
-/// leading zeros pass and wraps what is negative.
+/// A number as Redis's `string2ull` reads it: what is not a strict integer is left to `strtoull`, which lets blanks
+/// before it, signs and leading zeros pass and wraps what is negative.
 fn parse_u64(text: &[u8]) -> Option<u64> {
     if let Some(number) = parse_integer(text) {
         return u64::try_from(number).ok();
     }
-    let (negative, digits) = match text {
+    let blanks = text.iter().take_while(|byte| matches!(byte, b' ' | b'\t'..=b'\r')).count();
+    let (negative, digits) = match &text[blanks..] {
         [b'-', digits @ ..] => (true, digits),
         [b'+', digits @ ..] => (false, digits),
         digits => (false, digits),
@@ -145,7 +148,10 @@ mod tests {
             ("5-", None),
             ("-5", None),
             ("5-3-1", None),
-            (" 5", None),
+            (" 5", Some(id(5, 9))),
+            ("\t5- 3", Some(id(5, 3))),
+            ("5 ", None),
+            (" ", None),
             ("x", None),
         ] {
             assert_eq!(parse(text.as_bytes(), 9).ok(), expected, "{text}");

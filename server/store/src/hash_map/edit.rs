@@ -116,7 +116,7 @@ impl Hash {
     }
 
     /// Makes the hash a table.
-    fn become_table(&mut self) {
+    pub(super) fn become_table(&mut self) {
         if let Form::Table(_) = self.word.form() {
             return;
         }

@@ -71,7 +71,85 @@ impl<'a> From<Member<'a>> for Field<'a> {
     }
 }
 
+/// The latest moment at which a field may expire, as Redis has it (`EB_EXPIRE_TIME_MAX`).
+pub(crate) const LATEST_EXPIRY: i64 = 0xffff_ffff_fffe;
+
+/// The listpack of a hash, if it is one.
+pub(crate) enum Packed<'a> {
+    /// Fields and values.
+    Pairs(&'a Listpack),
+    /// Fields, values and expiries.
+    Triples(&'a Listpack),
+    /// It is none.
+    Not,
+}
+
 impl Hash {
+    /// A hash without fields, in the form for `count` of them.
+    pub(crate) fn for_fields(count: usize, limits: HashLimits) -> Self {
+        let mut hash = Self::new();
+        if count > limits.entries {
+            hash.become_table();
+        }
+        hash
+    }
+
+    /// The hash whose listpack of fields and values this is; `None` when the fields are not distinct, or there are none.
+    pub(crate) fn from_listpack(pack: Listpack, limits: HashLimits) -> Option<Self> {
+        if pack.is_empty() || pack.len() % 2 != 0 || !pack.has_distinct(2) {
+            return None;
+        }
+        let mut hash = Self { word: pack.into() };
+        if hash.len() > limits.entries {
+            hash.become_table();
+        }
+        Some(hash)
+    }
+
+    /// The same of fields, values and expiries, which have to be in their order.
+    pub(crate) fn from_expiring_listpack(pack: Listpack, limits: HashLimits) -> Option<Self> {
+        if pack.is_empty() || pack.len() % 3 != 0 || !pack.has_distinct(3) {
+            return None;
+        }
+        let in_time = |value| matches!(value, Value::Integer(0..=LATEST_EXPIRY));
+        if !pack.iter().skip(2).step_by(3).all(in_time) {
+            return None;
+        }
+        let mut hash = Self { word: Boxed::new(pack).into() };
+        let moments = hash.iter().map(|field| field.expire_at.unwrap_or(i64::MAX));
+        if !moments.is_sorted() {
+            return None;
+        }
+        if hash.len() > limits.entries {
+            hash.become_table();
+        }
+        Some(hash)
+    }
+
+    /// Number of fields that the hash table has room for as it is; `None` when there is no hash table.
+    #[must_use]
+    pub fn table_slots(&self) -> Option<usize> {
+        match self.word.form() {
+            Form::Table(members) => Some(members.slots()),
+            Form::Listpack(_) | Form::Expiring(_) => None,
+        }
+    }
+
+    /// The listpack, while the hash is one.
+    pub(crate) fn packed(&self) -> Packed<'_> {
+        match self.word.form() {
+            Form::Listpack(pack) => Packed::Pairs(pack),
+            Form::Expiring(pack) => Packed::Triples(pack),
+            Form::Table(_) => Packed::Not,
+        }
+    }
+
+    /// When the first field expires. Unlike [`Composite::next_expiry`] exact, and of a table linear in its fields.
+    pub(crate) fn earliest_expiry(&self) -> Option<i64> {
+        self.next_expiry()?;
+        self.iter().filter_map(|field| field.expire_at).min()
+    }
+
     /// A hash without fields.
     #[must_use]
     pub fn new() -> Self {

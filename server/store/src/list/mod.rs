@@ -14,6 +14,7 @@ mod tests;
 mod walk;
 
 pub use node::Fill;
+pub(crate) use node::Node;
 pub use walk::Elements;
 
 use core::mem::ManuallyDrop;
@@ -57,6 +58,20 @@ impl List {
         let mut list = Self { word: listpack.into() };
         list.grow(0, 0, fill);
         list
+    }
+
+    /// A list of these nodes; `None` when there are no elements. As with Redis, a single one stands alone where `fill` admits
+    /// it.
+    pub(crate) fn from_nodes(nodes: Vec<Node>, fill: Fill) -> Option<Self> {
+        let mut quicklist = Quicklist::from_nodes(nodes);
+        if quicklist.len() == 0 {
+            return None;
+        }
+        let word = match quicklist.take_whole(fill) {
+            Some(listpack) => listpack.into(),
+            None => Boxed::new(quicklist).into(),
+        };
+        Some(Self { word })
     }
 
     /// Makes a quicklist of a listpack that would outgrow `fill` with `more` elements of so many `bytes`. To be called

@@ -7,7 +7,11 @@ use crate::value::{IntegerText, Value};
 
 /// How much one node may hold: `list-max-listpack-size`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fill(i64);
+pub struct Fill {
+    directive: i64,
+    /// Bytes from which on an element has a node of its own; 0 when the limits of nodes decide.
+    plain_from: u32,
+}
 
 /// Bytes that a node may have when its elements are limited by number (`SIZE_SAFETY_LIMIT`).
 const SAFETY_BYTES: usize = 8192;
@@ -22,13 +26,19 @@ impl Fill {
     /// From the directive's value: elements when positive; -1 to -5 for 4, 8, 16, 32, 64 KiB.
     #[must_use]
     pub const fn new(directive: i64) -> Self {
-        Self(directive)
+        Self { directive, plain_from: 0 }
+    }
+
+    /// The same, where elements of so many bytes get nodes of their own; with 0, those that are too large for others do.
+    #[must_use]
+    pub const fn with_plain_from(self, bytes: u32) -> Self {
+        Self { plain_from: bytes, ..self }
     }
 
     /// Bytes and elements that a node may have.
     fn limits(self) -> (usize, usize) {
-        match self.0 {
-            0.. => (usize::MAX, (self.0 as usize).max(1)),
+        match self.directive {
+            0.. => (usize::MAX, (self.directive as usize).max(1)),
             level => (4096 << (level.unsigned_abs() - 1).min(4), usize::MAX),
         }
     }
@@ -44,6 +54,12 @@ impl Fill {
         }
     }
 
+    /// Whether a node that is the only one may stand alone as a listpack.
+    pub(super) fn admits_whole(self, bytes: usize, elements: usize) -> bool {
+        let (bytes_max, elements_max) = self.limits();
+        bytes <= bytes_max && elements <= elements_max
+    }
+
     /// Whether a node is so small that it may stand alone as a listpack.
     pub(super) fn admits_shrunk(self, bytes: usize, elements: usize) -> bool {
         let (bytes_max, elements_max) = self.limits();
@@ -52,6 +68,9 @@ impl Fill {
 
     /// Whether an element of so many bytes gets a node of its own.
     pub(super) fn is_large(self, bytes: usize) -> bool {
+        if self.plain_from > 0 {
+            return bytes >= self.plain_from as usize;
+        }
         let (bytes_max, _) = self.limits();
         bytes > if bytes_max == usize::MAX { SAFETY_BYTES } else { bytes_max }
     }
@@ -73,8 +92,17 @@ pub(crate) struct Node {
 
 impl Node {
     /// The elements of a listpack.
-    pub(super) fn of(listpack: Listpack) -> Self {
+    pub(crate) fn of(listpack: Listpack) -> Self {
         Self { count: listpack.len() as u32, data: Data::Packed(listpack) }
+    }
+
+    /// One element, however large.
+    pub(crate) fn plain(bytes: Box<[u8]>) -> Self {
+        Self { data: Data::Plain(bytes), count: 1 }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.count == 0
     }
 
     /// One element, which is large or not.

@@ -28,6 +28,13 @@ impl Quicklist {
         quicklist
     }
 
+    /// A row of these nodes, none of which is empty.
+    pub(super) fn from_nodes(nodes: Vec<Node>) -> Self {
+        let len = nodes.iter().map(Node::len).sum();
+        let node_bytes = nodes.iter().map(Node::memory).sum();
+        Self { nodes: nodes.into(), len, node_bytes }
+    }
+
     pub(super) fn nodes(&self) -> &VecDeque<Node> {
         &self.nodes
     }
@@ -39,6 +46,15 @@ impl Quicklist {
     /// Bytes of memory beyond the quicklist itself.
     pub(super) fn memory(&self) -> usize {
         self.nodes.capacity() * size_of::<Node>() + self.node_bytes
+    }
+
+    /// The listpack of the only node, when a list of it alone would not become a quicklist.
+    pub(super) fn take_whole(&mut self, fill: Fill) -> Option<Listpack> {
+        let only = self.nodes.front().filter(|_| self.nodes.len() == 1)?;
+        if only.is_plain() || !fill.admits_whole(only.bytes(), only.len()) {
+            return None;
+        }
+        self.take_node(0).into_listpack()
     }
 
     /// Moves nodes that lie badly, from this one on until `budget` of them were looked at. Returns where to go on.

@@ -194,6 +194,15 @@ impl<'a> Encoded<'a> {
         out.extend_from_slice(self.data);
     }
 
+    /// Appends the whole element.
+    pub(crate) fn append(&self, out: &mut Vec<u8>) {
+        self.append_entry(out);
+        let mut backlen = [0; 5];
+        let backlen = &mut backlen[..backlen_size(self.entry_len())];
+        write_backlen(self.entry_len(), backlen);
+        out.extend_from_slice(backlen);
+    }
+
     /// Writes the element at the start of `out` and returns what is left of it.
     #[inline]
     pub(super) fn write<'o>(&self, out: &'o mut [u8]) -> &'o mut [u8] {

@@ -251,6 +251,16 @@ impl Listpack {
         None
     }
 
+    /// Whether the first element and every `step`th behind it are distinct.
+    pub(crate) fn has_distinct(&self, step: usize) -> bool {
+        let mut seen = std::collections::HashSet::new();
+        self.iter().step_by(step).all(|element| {
+            // Texts: an integer may also be there as a string.
+            let mut text = IntegerText::default();
+            seen.insert(element.as_bytes(&mut text).to_vec())
+        })
+    }
+
     /// The element that begins at `offset`, unless it is the end.
     #[inline]
     fn cursor(&self, offset: usize) -> Option<Cursor> {

@@ -78,6 +78,13 @@ macro_rules! objects {
                 match self { $(Self::$kind(_) => <$kind>::KIND,)* }
             }
 
+            /// Number of elements.
+            #[must_use]
+            #[expect(clippy::len_without_is_empty, reason = "what is restored is never empty, streams aside")]
+            pub fn len(&self) -> usize {
+                match self { $(Self::$kind(object) => object.len(),)* }
+            }
+
             /// Moves the object into a record's payload word.
             ///
             /// # Safety

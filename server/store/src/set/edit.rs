@@ -133,7 +133,8 @@ impl Set {
         self.word = set.into();
     }
 
-    fn become_table(&mut self) {
+    /// Makes the set a table.
+    pub(super) fn become_table(&mut self) {
         let mut members = Members::default();
         for member in self.iter() {
             members.add(member.as_bytes(&mut IntegerText::default()));

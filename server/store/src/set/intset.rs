@@ -44,6 +44,17 @@ impl Intset {
         Self::copy_of(&[2, 0, 0, 0, 0, 0, 0, 0])
     }
 
+    /// The intset with exactly these bytes; `None` when they are not one, or one without integers.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let width = u32::from_le_bytes(*bytes.first_chunk()?) as usize;
+        let len = u32::from_le_bytes(*bytes.get(4..)?.first_chunk()?) as usize;
+        let right =
+            matches!(width, 2 | 4 | 8) && 0 < len && len < MOST && bytes.len() == HEADER + width * len;
+        let set = right.then(|| Self::copy_of(bytes))?;
+        let ascending = (1..len).all(|index| set.get(index - 1) < set.get(index));
+        ascending.then_some(set)
+    }
+
     fn layout(len: usize) -> Layout {
         Layout::from_size_align(size_class(len), ALIGN).expect("an intset's size is limited")
     }
@@ -102,7 +113,7 @@ impl Intset {
     }
 
     /// The bytes of the format.
-    fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         // SAFETY: the allocation holds as many initialised bytes as its header says.
         unsafe { core::slice::from_raw_parts(self.start().as_ptr(), self.byte_len()) }
     }

@@ -74,6 +74,52 @@ impl Set {
         Self { word: Listpack::new().into() }
     }
 
+    /// The set whose listpack this is; `None` when its elements are not distinct, or there are none.
+    pub(crate) fn from_listpack(listpack: Listpack, limits: SetLimits) -> Option<Self> {
+        if listpack.is_empty() || !listpack.has_distinct(1) {
+            return None;
+        }
+        let mut set = Self { word: listpack.into() };
+        if set.len() > limits.listpack_entries {
+            set.become_table();
+        }
+        Some(set)
+    }
+
+    /// The set whose intset this is.
+    pub(crate) fn from_intset(intset: Intset, limits: SetLimits) -> Self {
+        let mut set = Self { word: intset.into() };
+        if set.len() > limits.intset_entries {
+            set.become_table();
+        }
+        set
+    }
+
+    /// Number of members that the hash table has room for as it is; `None` when there is no hash table.
+    #[must_use]
+    pub fn table_slots(&self) -> Option<usize> {
+        match self.word.form() {
+            Form::Table(members) => Some(members.slots()),
+            Form::Listpack(_) | Form::Intset(_) => None,
+        }
+    }
+
+    /// The listpack, while the set is one.
+    pub(crate) fn as_listpack(&self) -> Option<&Listpack> {
+        match self.word.form() {
+            Form::Listpack(pack) => Some(pack),
+            Form::Intset(_) | Form::Table(_) => None,
+        }
+    }
+
+    /// The intset, while the set is one.
+    pub(crate) fn as_intset(&self) -> Option<&Intset> {
+        match self.word.form() {
+            Form::Intset(set) => Some(set),
+            Form::Listpack(_) | Form::Table(_) => None,
+        }
+    }
+
     /// Whether this is a member.
     #[must_use]
     #[inline]

@@ -83,6 +83,48 @@ impl SortedSet {
         packed::is_sound(&listpack).then(|| Self::packed(listpack))
     }
 
+    /// The set with the members and scores of this listpack, whatever their order; `None` when they are not that, or not
+    /// distinct, or there are none.
+    pub(crate) fn from_elements(listpack: Listpack, limits: SortedSetLimits) -> Option<Self> {
+        if listpack.is_empty() {
+            return None;
+        }
+        if packed::is_sound(&listpack) {
+            let mut set = Self::packed(listpack);
+            if set.len() > limits.entries {
+                set.unpack();
+            }
+            return Some(set);
+        }
+        let mut set = Self::for_members(listpack.len() / 2, 0, limits);
+        for pair in packed::checked_pairs(&listpack) {
+            let (member, score) = pair?;
+            let mut text = crate::value::IntegerText::default();
+            if !set.add(member.as_bytes(&mut text), score, limits) {
+                return None;
+            }
+        }
+        Some(set)
+    }
+
+    /// Adds a member; false when it is there already.
+    ///
+    /// # Panics
+    /// When the score is not a number.
+    pub(crate) fn add(&mut self, member: &[u8], score: f64, limits: SortedSetLimits) -> bool {
+        let mut is_new = false;
+        self.update(member, limits, |present| {
+            is_new = present.is_none();
+            is_new.then_some(score)
+        });
+        is_new
+    }
+
+    /// Goes over to the large form, however small the set is.
+    pub fn become_indexed(&mut self) {
+        self.unpack();
+    }
+
     fn packed(listpack: Listpack) -> Self {
         Self { word: listpack.into() }
     }

@@ -21,17 +21,58 @@ const INTEGER_BOUND: f64 = 4_611_686_018_427_387_904.0;
 struct ScoreText(String);
 
 impl ScoreText {
-    /// How a score stands in a listpack: whole ones as integers, others in the shortest decimal text.
+    /// How a score stands in a listpack: whole ones as integers, others in the fewest decimal digits, written as Redis does
+    /// (`fpconv_dtoa`).
     fn value(&mut self, score: f64) -> Value<'_> {
         use core::fmt::Write as _;
         if score.abs() <= INTEGER_BOUND && score.trunc() == score {
             return Value::Integer(score as i64);
         }
         self.0.clear();
-        let plain = score.is_infinite() || (1e-5..1e17).contains(&score.abs());
-        let written = if plain { write!(self.0, "{score}") } else { write!(self.0, "{score:e}") };
-        written.expect("a String takes all text");
+        if score.is_infinite() {
+            write!(self.0, "{score}").expect("a String takes all text");
+        } else {
+            self.write_finite(score);
+        }
         Value::Bytes(self.0.as_bytes())
+    }
+}
+
+/// Zeros behind the digits of a whole number, at most so many, are written out.
+const ZEROS_WRITTEN: usize = 7;
+
+impl ScoreText {
+    fn write_finite(&mut self, score: f64) {
+        use core::fmt::Write as _;
+        let text = format!("{:e}", score.abs());
+        let (mantissa, exponent) = text.split_once('e').expect("it is written with an exponent");
+        let exponent: i32 = exponent.parse().expect("an exponent is an integer");
+        let digits = mantissa.replace('.', "");
+        // The number is the digits times ten to this power.
+        let power = exponent + 1 - digits.len() as i32;
+        let magnitude = exponent.unsigned_abs() as usize;
+        if score.is_sign_negative() {
+            self.0.push('-');
+        }
+        if power >= 0 && magnitude < digits.len() + ZEROS_WRITTEN {
+            self.0.push_str(&digits);
+            self.0.extend(core::iter::repeat_n('0', power as usize));
+        } else if power < 0 && (power > -7 || magnitude < 4) {
+            let places = power.unsigned_abs() as usize;
+            match digits.len().checked_sub(places).filter(|&whole| whole > 0) {
+                Some(whole) => self.0.extend([&digits[..whole], ".", &digits[whole..]]),
+                None => {
+                    self.0.push_str("0.");
+                    self.0.extend(core::iter::repeat_n('0', places - digits.len()));
+                    self.0.push_str(&digits);
+                }
+            }
+        } else {
+            let sign = if exponent < 0 { '-' } else { '+' };
+            let point = if digits.len() > 1 { "." } else { "" };
+            let written = write!(self.0, "{}{point}{}e{sign}{magnitude}", &digits[..1], &digits[1..]);
+            written.expect("a String takes all text");
+        }
     }
 }
 
@@ -73,6 +114,15 @@ pub(super) fn is_sound(listpack: &Listpack) -> bool {
         before = Some((bytes, score));
     }
     true
+}
+
+/// Members and scores of a listpack that may have something else: `None` for what is no pair.
+pub(super) fn checked_pairs(listpack: &Listpack) -> impl Iterator<Item = Option<(Value<'_>, f64)>> {
+    let mut elements = listpack.iter();
+    core::iter::from_fn(move || {
+        let member = elements.next()?;
+        Some(elements.next().and_then(parse_score).map(|score| (member, score)))
+    })
 }
 
 /// Where a member is, and its score.
@@ -175,5 +225,31 @@ impl DoubleEndedIterator for Pairs<'_> {
     fn next_back(&mut self) -> Option<Self::Item> {
         let score = score_of(self.0.next_back()?);
         Some((self.0.next_back().expect("a member precedes each score"), score))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scores_are_written_as_redis_writes_them() {
+        for (score, text) in [
+            (0.1, "0.1"),
+            (2.5, "2.5"),
+            (-123_456_789.125, "-123456789.125"),
+            (-1e20, "-1e+20"),
+            (1.234_567_890_123_456_7e22, "12345678901234567000000"),
+            (1e-7, "1e-7"),
+            (0.000_012_34, "1.234e-5"),
+            (0.000_123, "0.000123"),
+            (5e-324, "5e-324"),
+            (f64::MAX, "1.7976931348623157e+308"),
+            (f64::NEG_INFINITY, "-inf"),
+        ] {
+            let mut written = ScoreText::default();
+            assert_eq!(written.value(score), Value::Bytes(text.as_bytes()));
+            assert_eq!(parse_score(Value::Bytes(text.as_bytes())), Some(score));
+        }
     }
 }

@@ -33,9 +33,17 @@ impl StreamId {
         }
     }
 
-    /// The bytes by which Redis sorts IDs.
-    pub(super) fn to_be_bytes(self) -> [u8; 16] {
+    /// The bytes by which Redis sorts IDs, and as which they stand in dumps.
+    #[must_use]
+    pub fn to_be_bytes(self) -> [u8; 16] {
         (u128::from(self.ms) << 64 | u128::from(self.seq)).to_be_bytes()
+    }
+
+    /// The ID of these bytes.
+    #[must_use]
+    pub fn from_be_bytes(bytes: [u8; 16]) -> Self {
+        let number = u128::from_be_bytes(bytes);
+        Self { ms: (number >> 64) as u64, seq: number as u64 }
     }
 }
 

@@ -185,6 +185,24 @@ impl Log {
         Ok(())
     }
 
+    /// The nodes with their keys.
+    pub(super) fn keyed_nodes(&self) -> impl Iterator<Item = (StreamId, &Node)> {
+        self.nodes.iter().map(|(key, node)| (*key, &**node))
+    }
+
+    /// Adds a node whose entries are above all others, unless it has none.
+    pub(super) fn add_node(&mut self, key: StreamId, mut node: Node) {
+        if node.len() == 0 {
+            return;
+        }
+        node.shrink();
+        self.len += node.len();
+        self.entries_added += node.len();
+        self.last_id = node.newest();
+        self.node_memory += node.memory();
+        self.nodes.insert(key, Box::new(node));
+    }
+
     /// Deletes an entry; false when there is none with this ID.
     pub fn delete(&mut self, id: StreamId) -> bool {
         let Some((&master, node)) = self.nodes.range_mut(..=id).next_back() else { return false };

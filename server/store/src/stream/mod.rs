@@ -3,6 +3,7 @@
 //! - `id`: [`StreamId`].
 //! - `node`: some hundred entries, packed.
 //! - `log`: the nodes in a tree by their first entry's ID, and what is known about all entries.
+//! - `packed`: nodes as Redis's listpacks, for dumps.
 //! - `radix`: what XINFO tells about Redis's tree.
 //! - `group`: consumer groups and what is pending with whom.
 
@@ -10,6 +11,7 @@ mod group;
 mod id;
 mod log;
 mod node;
+mod packed;
 mod radix;
 #[cfg(test)]
 mod tests;

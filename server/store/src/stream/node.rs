@@ -16,6 +16,7 @@ use super::StreamId;
 use crate::listpack::codec::{Encoded, decode, entry_len};
 use crate::value::Value;
 use core::ops::Range;
+use std::borrow::Cow;
 
 /// In an entry's first byte: it has names of its own.
 const OWN_NAMES: u8 = 1 << 7;
@@ -117,6 +118,25 @@ impl Node {
         self.tail = id;
         self.newest = id;
         self.live += 1;
+    }
+
+    /// Adds an entry as it was read from a dump, to the node with key `master`; its ID is above all others. One that is
+    /// deleted leaves its size in the figures.
+    pub(super) fn push_stored(&mut self, master: StreamId, entry: &StoredEntry<'_>) {
+        let (len, tail) = (self.bytes.len(), self.tail);
+        self.push(master, entry.id, entry.fields.iter().map(|(name, value)| (&**name, &**value)));
+        if entry.deleted {
+            self.bytes.truncate(len);
+            self.tail = tail;
+            self.live -= 1;
+            self.deleted += 1;
+        }
+    }
+
+    /// The names that most entries have.
+    pub(super) fn common_names(&self) -> impl ExactSizeIterator<Item = Value<'_>> {
+        let (count, mut names) = self.names();
+        (0..count as usize).map(move |_| take_element(&mut names))
     }
 
     fn has_names<'f>(&self, fields: impl ExactSizeIterator<Item = Field<'f>>) -> bool {
@@ -223,6 +243,14 @@ impl Node {
     }
 }
 
+/// An entry as it was read from a dump.
+pub(super) struct StoredEntry<'a> {
+    pub(super) id: StreamId,
+    pub(super) fields: Vec<(Cow<'a, [u8]>, Cow<'a, [u8]>)>,
+    /// It is no more.
+    pub(super) deleted: bool,
+}
+
 /// A field of an entry: its name and its value.
 pub type Field<'f> = (&'f [u8], &'f [u8]);
 
@@ -311,6 +339,13 @@ pub struct Fields<'a> {
     /// The names, where they are not among the values.
     names: Option<&'a [u8]>,
     rest: &'a [u8],
+}
+
+impl Fields<'_> {
+    /// Whether the names are those that most entries of the node have.
+    pub(super) fn have_common_names(&self) -> bool {
+        self.names.is_some()
+    }
 }
 
 impl<'a> Iterator for Fields<'a> {

@@ -101,6 +101,11 @@ impl<R: Keyed> Table<R> {
         self.lines.load(Relaxed) as usize * size_of::<Bucket>() + self.directory_memory()
     }
 
+    /// Number of records that the segments have room for.
+    pub(crate) fn slots(&self) -> usize {
+        self.lines.load(Relaxed) as usize * bucket::SLOTS
+    }
+
     /// # Safety
     /// The shard's lock is held.
     #[inline(always)]

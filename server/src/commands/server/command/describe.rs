@@ -118,6 +118,11 @@ fn write_key_spec(cx: &mut Cx<'_, '_>, spec: &KeySpec) {
     write_key_flags(cx, spec.flags);
     cx.reply.bulk(b"begin_search");
     match spec.begin {
+        Begin::Unknown(_) => {
+            write_search(cx, "unknown", &[], None);
+            cx.reply.bulk(b"find_keys");
+            return write_search(cx, "unknown", &[], None);
+        }
         Begin::Index(index) => write_search(cx, "index", &[("index", index as i64)], None),
         Begin::Keyword(word, from) | Begin::Option { word, from, .. } => {
             write_search(cx, "keyword", &[("startfrom", i64::from(from))], Some(("keyword", word)));

@@ -183,7 +183,9 @@ pub fn keyspace(server: &Server, text: &mut String) {
         }
         let expires = server.keyspace.expires(db);
         let average_ttl = expires.mean_expire_at().map_or(0, |at| (at - now_ms).max(0));
-        let written = write!(text, "db{db}:keys={keys},expires={},avg_ttl={average_ttl}\r\n", expires.count);
+        let (count, hashes) = (expires.count, expires.objects);
+        let written =
+            write!(text, "db{db}:keys={keys},expires={count},avg_ttl={average_ttl},subexpiry={hashes}\r\n");
         written.expect("writing to a String does not fail");
     }
 }

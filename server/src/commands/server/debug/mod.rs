@@ -1,16 +1,22 @@
 //! DEBUG: aids for tests of the server itself, where `enable-debug-command` allows them.
+//!
+//! - `digest`: DIGEST, DIGEST-VALUE.
+//! - `inside`: how values and tables are kept: OBJECT, LISTPACK, HTSTATS, HTSTATS-KEY.
+//! - `switches`: what changes the server's ways, and what would in Redis.
+
+mod digest;
+mod inside;
+mod switches;
 
 use super::config::is_local;
 use super::{ADMIN_FLAGS, ROW};
-use crate::commands::access::idle_seconds;
-use crate::commands::generic::object::reference_count;
 use crate::commands::help::{subcommand_syntax, write_help};
 use crate::commands::row::{Command, Flags, Locks};
 use crate::commands::{Args, CommandResult, Cx, Error, args::parse_integer};
 use crate::config::choices::Guard;
+use crate::config::glob::{self, Case};
 use crate::config::rows;
-use boxcar_store::{ObjectRef, Record, Value};
-use std::sync::atomic::Ordering::Relaxed;
+use boxcar_store::Value;
 use std::time::Duration;
 
 /// The row. Everything is locked whatever the subcommand: as in Redis nothing else happens meanwhile.
@@ -26,22 +32,45 @@ pub const COMMANDS: &[Command] = &[Command {
 }];
 
 const HELP: &[&str] = &[
+    "DICT-RESIZING <0|1>",
+    "    Nothing: tables grow and shrink by segments, and always may.",
+    "DIGEST",
+    "    Answer with a signature of everything in all databases.",
+    "DIGEST-VALUE <key> [<key> ...]",
+    "    Answer with a signature of the value of each key.",
     "ERROR <string>",
     "    Answer with an error of this text.",
+    "HTSTATS <dbid> [full]",
+    "    Show how full the tables of a database are.",
+    "HTSTATS-KEY <key> [full]",
+    "    The same of the hash table that a value is kept in.",
+    "LISTPACK <key>",
+    "    Write the bytes of a value that is a listpack to the server's log.",
     "LOG <message>",
     "    Write a message to the server's log.",
     "OBJECT <key>",
     "    Show the encoding of a value, its length on disk and its access clock.",
+    "PAUSE-CRON <0|1>",
+    "    Stop the work that is done now and then (expiry, eviction, defragmentation), or go on.",
     "POPULATE <count> [<prefix>] [<size>]",
     "    Create keys named <prefix>:<number>, `key` being the default prefix, each with a",
     "    value of its own, or one of <size> bytes.",
     "PROTOCOL <type>",
     "    Answer with an example of a reply type: string, integer, double, bignum, null,",
     "    array, set, map, attrib, push, verbatim, true, false.",
+    "QUICKLIST-PACKED-THRESHOLD <size>",
+    "    Give elements of lists of so many bytes nodes of their own; 0 for the usual size.",
+    "REPLYBUFFER PEAK-RESET-TIME <NEVER|RESET|milliseconds>",
+    "REPLYBUFFER RESIZING <0|1>",
+    "    Nothing: there are no reply buffers of this kind.",
     "SET-ACTIVE-EXPIRE <0|1>",
     "    Switch the search for expired keys off or on.",
+    "SET-DISABLE-DENY-SCRIPTS <0|1>",
+    "    Nothing: there are no scripts yet.",
     "SLEEP <seconds>",
     "    Stop executing commands for so long; fractions are allowed.",
+    "STRINGMATCH-LEN <pattern> <string>",
+    "    Answer whether the pattern fits the string.",
 ];
 
 /// A subcommand: name, numbers of arguments it takes after its name, handler.
@@ -49,14 +78,25 @@ type Subcommand =
     (&'static str, std::ops::RangeInclusive<usize>, fn(&mut Cx<'_, '_>, Args<'_>) -> CommandResult);
 
 const SUBCOMMANDS: &[Subcommand] = &[
+    ("dict-resizing", 1..=1, switches::nothing),
+    ("digest", 0..=0, digest::digest),
+    ("digest-value", 0..=usize::MAX, digest::digest_value),
     ("error", 1..=1, error),
     ("help", 0..=0, help),
+    ("htstats", 1..=2, inside::htstats),
+    ("htstats-key", 1..=2, inside::htstats_key),
+    ("listpack", 1..=1, inside::listpack),
     ("log", 1..=1, log),
-    ("object", 1..=1, object),
+    ("object", 1..=2, inside::object),
+    ("pause-cron", 1..=1, switches::pause_cron),
     ("populate", 1..=3, populate),
     ("protocol", 1..=1, protocol),
-    ("set-active-expire", 1..=1, set_active_expire),
+    ("quicklist-packed-threshold", 1..=1, switches::packed_threshold),
+    ("replybuffer", 2..=2, switches::reply_buffer),
+    ("set-active-expire", 1..=1, switches::active_expire),
+    ("set-disable-deny-scripts", 1..=1, switches::nothing),
     ("sleep", 1..=1, sleep),
+    ("stringmatch-len", 2..=2, stringmatch),
 ];
 
 fn debug(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
@@ -103,49 +143,10 @@ fn sleep(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     Ok(())
 }
 
-fn set_active_expire(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
-    // As atoi(3): what does not begin with a number is 0.
-    let on = parse_integer(args.at(2)).is_some_and(|number| number != 0);
-    cx.server.active_expire.store(on, Relaxed);
-    cx.reply.ok();
+/// Whether a glob-style pattern fits a string: what KEYS and its kin go by.
+fn stringmatch(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
+    cx.reply.integer(i64::from(glob::matches(args.at(2), args.at(3), Case::Sensitive)));
     Ok(())
-}
-
-fn object(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
-    let now_ms = cx.keys.now_ms;
-    let record = cx.keys.peek(args.at(2)).ok_or(Error::NoSuchKey)?;
-    let idle = idle_seconds(record.access(), now_ms);
-    let text = format!(
-        "Value at:{:p} refcount:{} encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{idle}",
-        record.key().as_ptr(),
-        reference_count(record),
-        record.encoding().name(),
-        serialized_length(record),
-        record.access(),
-    );
-    cx.reply.simple(&text);
-    Ok(())
-}
-
-/// Bytes of the value in an RDB file without compression: small integers in a form of their own, other strings behind
-/// their length. Of other kinds of value, which have no such form yet, those in memory.
-fn serialized_length(record: Record<'_>) -> usize {
-    let Some(value) = record.string() else { return record.any_object().map_or(0, ObjectRef::memory) };
-    if let Value::Integer(number) = value {
-        match number {
-            -0x80..0x80 => return 2,
-            -0x8000..0x8000 => return 3,
-            -0x8000_0000..0x8000_0000 => return 5,
-            _ => {}
-        }
-    }
-    let len = value.len();
-    let prefix = match len {
-        ..64 => 1,
-        64..16_384 => 2,
-        _ => 5,
-    };
-    prefix + len
 }
 
 fn populate(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
