@@ -60,6 +60,25 @@ impl Dataset {
         client.verdict()
     }
 
+    /// Fills `keys` keys with `n` elements each, all with the same ones.
+    pub fn fill_many(self, client: &mut Client, keys: usize, n: usize) -> Result<(), ServerError> {
+        let name = |number: usize| format!("data:{number:07}");
+        if n > CHUNK {
+            return (0..keys).try_for_each(|number| self.fill(client, &name(number), n));
+        }
+        for first in (0..keys).step_by(CHUNK) {
+            let mut replies = 0;
+            for number in first..keys.min(first + CHUNK) {
+                replies += self.chunk(client, &name(number), 0..n);
+            }
+            client.send()?;
+            for _ in 0..replies {
+                client.reply()?;
+            }
+        }
+        client.verdict()
+    }
+
     /// Appends the commands that add these elements; how many they are.
     fn chunk(self, client: &mut Client, key: &str, range: std::ops::Range<usize>) -> usize {
         let commands = range.len();

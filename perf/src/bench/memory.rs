@@ -122,9 +122,7 @@ impl MemoryArguments {
         let server = candidate.start(&CpuList::from_iter([self.table.server_cpu]), work.path(), &[])?;
         let before = at_rest(&server)?;
         let mut client = Client::open(&server)?;
-        for number in 0..row.keys {
-            row.data.fill(&mut client, &format!("data:{number:07}"), row.elements)?;
-        }
+        row.data.fill_many(&mut client, row.keys, row.elements)?;
         // Its buffers go with it.
         drop(client);
         let after = at_rest(&server)?;
