@@ -41,29 +41,23 @@ pub(super) enum Dataset {
 impl Dataset {
     /// Fills `key` with `n` elements.
     pub fn fill(self, client: &mut Client, key: &str, n: usize) -> Result<(), ServerError> {
-        match self {
-            Dataset::Bytes => client.push(&[b"SET".as_slice(), key.as_bytes(), &vec![0; n]]),
-            Dataset::Pending => return pending(client, key, n),
-            _ => {
-                for first in (0..n).step_by(CHUNK) {
-                    let replies = self.chunk(client, key, first..n.min(first + CHUNK));
-                    client.send()?;
-                    for _ in 0..replies {
-                        client.reply()?;
-                    }
-                }
-                return client.verdict();
+        for first in (0..n).step_by(CHUNK) {
+            let replies = self.chunk(client, key, first..n.min(first + CHUNK));
+            client.send()?;
+            for _ in 0..replies {
+                client.reply()?;
             }
         }
-        client.send()?;
-        client.reply()?;
+        if self == Dataset::Pending {
+            hand_out(client, key, n)?;
+        }
         client.verdict()
     }
 
     /// Fills `keys` keys with `n` elements each, all with the same ones.
     pub fn fill_many(self, client: &mut Client, keys: usize, n: usize) -> Result<(), ServerError> {
         let name = |number: usize| format!("data:{number:07}");
-        if n > CHUNK {
+        if n > CHUNK || self == Dataset::Pending {
             return (0..keys).try_for_each(|number| self.fill(client, &name(number), n));
         }
         for first in (0..keys).step_by(CHUNK) {
@@ -81,13 +75,13 @@ impl Dataset {
 
     /// Appends the commands that add these elements; how many they are.
     fn chunk(self, client: &mut Client, key: &str, range: std::ops::Range<usize>) -> usize {
-        let commands = range.len();
+        let len = range.len();
         match self {
             Dataset::Keys => {
                 for number in range {
                     client.push(&["SET", &plain_key(number), &format!("value:{number:010}")]);
                 }
-                return commands;
+                return len;
             }
             Dataset::Stream | Dataset::Pending => {
                 for number in range {
@@ -95,7 +89,11 @@ impl Dataset {
                     let reading = number.to_string();
                     client.push(&[&words[..], &[reading.as_str(), "unit", "mV"]].concat());
                 }
-                return commands;
+                return len;
+            }
+            Dataset::Bytes => {
+                client.push(&[b"APPEND".as_slice(), key.as_bytes(), &vec![0; len]]);
+                return 1;
             }
             _ => {}
         }
@@ -105,7 +103,8 @@ impl Dataset {
             Dataset::Hash => "HSET",
             Dataset::SortedSet | Dataset::Lexical => "ZADD",
             Dataset::Places => "GEOADD",
-            _ => "PFADD",
+            Dataset::HyperLogLog => "PFADD",
+            Dataset::Keys | Dataset::Stream | Dataset::Pending | Dataset::Bytes => unreachable!("sent above"),
         };
         let mut words = vec![command.to_owned(), key.to_owned()];
         for number in range {
@@ -128,8 +127,8 @@ impl Dataset {
     }
 }
 
-fn pending(client: &mut Client, key: &str, n: usize) -> Result<(), ServerError> {
-    Dataset::Stream.fill(client, key, n)?;
+/// Makes the group, and gives its consumer all entries.
+fn hand_out(client: &mut Client, key: &str, n: usize) -> Result<(), ServerError> {
     let count = CHUNK.to_string();
     client.push(&["XGROUP", "CREATE", key, "group", "0"]);
     client.send()?;
@@ -139,7 +138,7 @@ fn pending(client: &mut Client, key: &str, n: usize) -> Result<(), ServerError> 
         client.send()?;
         client.reply()?;
     }
-    client.verdict()
+    Ok(())
 }
 
 /// The member with this number.
