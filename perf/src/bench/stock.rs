@@ -140,7 +140,7 @@ impl StockArguments {
         for test in tests {
             let mut counts = Vec::new();
             for &depth in &self.depths {
-                let rows = program.run(&server, TRIAL * depth, depth, &test.words)?;
+                let rows = program.run(&server, TRIAL, depth, &test.words)?;
                 let rate = rows.first().map(|row| row.1).filter(|rate| rate.is_finite()).unwrap_or(100_000.0);
                 counts.push(((rate * self.seconds) as u64).max(TRIAL));
             }
@@ -347,7 +347,7 @@ impl Program {
             || text.contains("Error from server")
             || errors.contains("Error from server")
         {
-            let said = text.lines().chain(errors.lines()).last().unwrap_or_default();
+            let said = text.lines().chain(errors.lines()).next_back().unwrap_or_default();
             return Err(BenchError::Arguments(format!(
                 "redis-benchmark {}: {}: {said}",
                 words.join(" "),
