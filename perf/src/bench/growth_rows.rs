@@ -248,7 +248,7 @@ pub(super) const ROWS: &[Row] = &[
     row(SortedSet, "ZRANGEBYSCORE $key $half +inf LIMIT 0 10", "O(log(N)+M)", Logarithmic, Reads),
     row(SortedSet, "ZRANGEBYSCORE $key 0 +inf LIMIT $half 10", "O(log(N)+M), with the offset", Linear, Reads),
     row(SortedSet, "ZPOPMIN $key", "O(log(N)*M)", Logarithmic, Touches),
-    row(SortedSet, "BZPOPMAX $key 0", "O(log(N))", Logarithmic, Touches),
+    row(SortedSet, "BZPOPMAX $key 0", "O(log(N))", Logarithmic, Consumes),
     row(SortedSet, "ZPOPMIN $key $half", "O(log(N)*M)", LinearLogarithmic, Consumes),
     row(SortedSet, "ZMPOP 1 $key MAX COUNT $half", "O(K)+O(M*log(N))", LinearLogarithmic, Consumes),
     row(SortedSet, "ZRANGE $key 0 -1", "O(log(N)+M)", Linear, Reads),
