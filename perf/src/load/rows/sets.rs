@@ -1,4 +1,4 @@
-//! Sets.
+//! Rows of sets.
 
 use super::checks::{
     at_most, flag, found, integer, member, one_for_each, some_of_the_members, some_of_the_named,

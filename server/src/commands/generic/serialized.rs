@@ -177,3 +177,33 @@ fn limits(server: &Server) -> rdb::Limits {
         hash: hash::limits(server),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::commands::testing::{Fixture, legible};
+
+    #[test]
+    fn restoring_what_was_dumped() {
+        let mut server = Fixture::new();
+        server.check("SET key value EX 100", "+OK");
+        let reply = server.run(&["DUMP", "key"]);
+        let payload = &reply[reply.iter().position(|&byte| byte == b'\n').unwrap() + 1..reply.len() - 2];
+        let restore = |server: &mut Fixture, words: &[&str]| {
+            let mut call: Vec<&[u8]> =
+                vec![&b"RESTORE"[..], words[0].as_bytes(), words[1].as_bytes(), payload];
+            call.extend(words[2..].iter().map(|word| word.as_bytes()));
+            legible(&server.run(&call))
+        };
+        assert_eq!(restore(&mut server, &["key", "0"]), "-BUSYKEY Target key name already exists.");
+        assert_eq!(restore(&mut server, &["key", "0", "REPLACE"]), "+OK");
+        server.check("TTL key", ":-1");
+        assert_eq!(restore(&mut server, &["copy", "5000"]), "+OK");
+        server.check("PTTL copy", ":5000");
+        assert_eq!(restore(&mut server, &["key", "1", "ABSTTL", "REPLACE"]), "+OK");
+        server.check("EXISTS key", ":0");
+        assert_eq!(restore(&mut server, &["key", "0", "IDLETIME", "70"]), "+OK");
+        server.check("OBJECT IDLETIME key", ":70");
+        server.check("GET key", "$5|value");
+        server.check("RESTORE other 0 value", "-ERR DUMP payload version or checksum are wrong");
+    }
+}

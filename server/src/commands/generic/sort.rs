@@ -483,3 +483,30 @@ fn store_result(
     }
     len
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::commands::testing::Fixture;
+
+    #[test]
+    fn sorting_by_keys_in_any_shard() {
+        let mut server = Fixture::new();
+        server.check("RPUSH list 3 1 2", ":3");
+        server.check("MSET w_1 30 w_2 20 w_3 10 {t}w_1 1 {t}w_2 3 {t}w_3 2", "+OK");
+        server.check("SORT list", "*3|$1|1|$1|2|$1|3");
+        server.check("SORT list BY w_* GET w_* GET #", "*6|$2|10|$1|3|$2|20|$1|2|$2|30|$1|1");
+        server.check("SORT list BY {t}w_* LIMIT 1 1 GET {t}w_*", "*1|$1|2");
+        server.check("SORT_RO list BY w_* DESC LIMIT 0 1", "*1|$1|1");
+        server.check("SORT list BY w_* STORE far", ":3");
+        server.check("LRANGE far 0 -1", "*3|$1|3|$1|2|$1|1");
+        // The last one counts, whatever the first one is called.
+        server.check("SORT list STORE GET STORE other", ":3");
+        server.check("EXISTS GET other", ":1");
+        server.check("SORT missing STORE far", ":0");
+        server.check("EXISTS far", ":0");
+        server.check("SORT_RO list STORE far", "-ERR syntax error");
+        server.check("SORT w_1", "-WRONGTYPE Operation against a key holding the wrong kind of value");
+        server.check("RPUSH texts a", ":1");
+        server.check("SORT texts", "-ERR One or more scores can't be converted into double");
+    }
+}

@@ -388,7 +388,10 @@ fn debug_subcommands() {
     server.check("DEBUG SET-ACTIVE-EXPIRE 1", "+OK");
     server.check("DEBUG ERROR abc", "-abc");
     server.check("DEBUG LOG message", "+OK");
-    assert!(server.run(&["DEBUG", "HELP"]).starts_with(b"*43\r\n+DEBUG <subcommand> [<arg>"));
+    let help = legible(&server.run(&["DEBUG", "HELP"]));
+    for subcommand in ["<subcommand> [<arg>", "HELP", "SLEEP <seconds>", "DIGEST-VALUE <key> [<key> ...]"] {
+        assert!(help.contains(subcommand), "{help}");
+    }
 }
 
 #[test]

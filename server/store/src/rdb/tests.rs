@@ -1,3 +1,5 @@
+//! What was written is read again; what is damaged is refused.
+
 use super::*;
 use crate::hash_map::Hash;
 use crate::list::{List, Side};
