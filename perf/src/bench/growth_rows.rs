@@ -164,7 +164,7 @@ pub(super) const ROWS: &[Row] = &[
     row(List, "LPOS $key nothing", "O(N)", Linear, Reads),
     row(List, "LINSERT $key BEFORE $member x", "O(N)", Linear, Touches),
     row(List, "LREM $key 0 nothing", "O(N+M)", Linear, Touches),
-    row(List, "LPOP $key", "O(N) popped", Constant, Consumes),
+    row(List, "LPOP $key", "O(N) popped", Constant, Touches),
     row(List, "LPOP $key $half", "O(N) popped", Linear, Consumes),
     row(List, "LMPOP 1 $key RIGHT COUNT $half", "O(N+M)", Linear, Consumes),
     row(List, "BLMPOP 0 1 $key LEFT COUNT $half", "O(N+M)", Linear, Consumes),
