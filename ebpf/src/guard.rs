@@ -2,7 +2,9 @@
 //! server only.
 
 use crate::kernel::now;
+use crate::log;
 use crate::maps::{PREFIXES, SYN_BUDGETS};
+use aya_ebpf::EbpfContext;
 use aya_ebpf::btf_maps::lpm_trie::Key;
 use boxcar_ebpf_abi::layout::{Address, Counters, PREFIX_ALLOW, PREFIX_DENY, Settings};
 use boxcar_ebpf_abi::packet::{ACK, SYN, Segment};
@@ -11,11 +13,17 @@ const SECOND: u64 = 1_000_000_000;
 
 /// Whether to drop the segment; counts when it says so.
 #[inline(always)]
-pub fn drops(settings: &Settings, counters: &mut Counters, segment: &Segment) -> bool {
+pub fn drops<C: EbpfContext>(
+    ctx: &C,
+    settings: &Settings,
+    counters: &mut Counters,
+    segment: &Segment,
+) -> bool {
     match PREFIXES.get(&Key::new(128, segment.source)) {
         Some(&PREFIX_ALLOW) => return false,
         Some(&PREFIX_DENY) => {
             counters.guard_denied += 1;
+            log::denied(ctx, &segment.source);
             return true;
         }
         _ => {}
@@ -23,6 +31,7 @@ pub fn drops(settings: &Settings, counters: &mut Counters, segment: &Segment) ->
     let opens = segment.flags & (SYN | ACK) == SYN;
     if opens && settings.syn_budget != 0 && over_budget(&segment.source, settings.syn_budget) {
         counters.guard_limited += 1;
+        log::limited(ctx, &segment.source);
         return true;
     }
     false

@@ -10,9 +10,11 @@
 //! and pass.
 #![no_std]
 #![no_main]
+#![feature(asm_experimental_arch)]
 
 mod guard;
 mod kernel;
+mod log;
 mod maps;
 mod probe;
 mod select;
@@ -25,14 +27,14 @@ use aya_ebpf::programs::{SkReuseportContext, TcContext, XdpContext};
 /// See [`steer`].
 #[xdp]
 pub fn steer(ctx: XdpContext) -> u32 {
-    steer::steer(&ctx, &maps::CPUS)
+    steer::steer::<false>(&ctx)
 }
 
 /// The same for drivers whose frames lie in several buffers (jumbo frames). Not for generic mode: there, a kernel that
 /// copies a frame for such a program hands it on without its headers when it is redirected (seen with Linux 6.18).
 #[xdp(frags)]
 pub fn steer_frags(ctx: XdpContext) -> u32 {
-    steer::steer(&ctx, &maps::CPUS_FRAGS)
+    steer::steer::<true>(&ctx)
 }
 
 /// See [`probe`].

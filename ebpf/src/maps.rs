@@ -4,18 +4,19 @@ use aya_ebpf::btf_maps::{Array, CpuMap, HashMap, LpmTrie, LruHashMap, PerCpuArra
 use aya_ebpf::macros::btf_map;
 use boxcar_ebpf_abi::histogram::Buckets;
 use boxcar_ebpf_abi::layout::{
-    ADDRESSES_MAX, Address, CLASSES, CPUS_MAX, Counters, FLOWS_MAX, Flow, FlowKey, GROUPS_MAX, Latency,
-    Owner, PREFIXES_MAX, SOURCES_MAX, Settings, THREADS_MAX,
+    ADDRESSES_MAX, Address, CLASSES, CPUS_MAX, Counters, EVENTS, GROUPS_MAX, Latency, Owner, PREFIXES_MAX,
+    SOURCES_MAX, Settings, THREADS_MAX,
 };
+use boxcar_ebpf_abi::table::{FlowSet, SETS};
+
+/// The kernel puts the values of such a map on pages of their own, so that each element of 64 bytes is one cache line.
+const MMAPABLE: usize = 1 << 10;
 
 #[btf_map(name = "settings")]
-pub static SETTINGS: Array<Settings, 1> = Array::new();
+pub static SETTINGS: Array<Settings, 1, MMAPABLE> = Array::new();
 
 #[btf_map(name = "addresses")]
 pub static ADDRESSES: HashMap<Address, u32, ADDRESSES_MAX> = HashMap::new();
-
-#[btf_map(name = "thread_cpus")]
-pub static THREAD_CPUS: Array<u32, THREADS_MAX> = Array::new();
 
 #[btf_map(name = "cpu_threads")]
 pub static CPU_THREADS: Array<u32, CPUS_MAX> = Array::new();
@@ -35,7 +36,7 @@ pub static LISTENERS: ReusePortSockArray<{ GROUPS_MAX * THREADS_MAX }> = ReusePo
 pub static COUNTERS: PerCpuArray<Counters, 1> = PerCpuArray::new();
 
 #[btf_map(name = "flows")]
-pub static FLOWS: LruHashMap<FlowKey, Flow, FLOWS_MAX> = LruHashMap::new();
+pub static FLOWS: Array<FlowSet, SETS, MMAPABLE> = Array::new();
 
 #[btf_map(name = "latency")]
 pub static LATENCY: PerCpuArray<Latency, CLASSES> = PerCpuArray::new();
@@ -48,6 +49,9 @@ pub static PREFIXES: LpmTrie<Address, u32, PREFIXES_MAX> = LpmTrie::new();
 
 #[btf_map(name = "syn_budgets")]
 pub static SYN_BUDGETS: LruHashMap<Address, u64, SOURCES_MAX> = LruHashMap::new();
+
+#[btf_map(name = "log_due")]
+pub static LOG_DUE: PerCpuArray<u64, EVENTS> = PerCpuArray::new();
 
 /// Read by user space only.
 #[btf_map(name = "owner")]
@@ -63,13 +67,6 @@ pub fn counters() -> Option<&'static mut Counters> {
 
 /// Whether this is one of the server's addresses.
 #[inline(always)]
-pub fn is_own(address: &Address) -> bool {
-    ADDRESSES.get_ptr(address).is_some()
-}
-
-/// Whether this is one of the server's ports.
-#[inline(always)]
-pub fn is_port(settings: &Settings, port: u16) -> bool {
-    let [a, b, c, d] = settings.ports;
-    port != 0 && (port == a || port == b || port == c || port == d)
+pub fn is_own(settings: &Settings, address: &Address) -> bool {
+    settings.is_near(address) || ADDRESSES.get_ptr(address).is_some()
 }

@@ -3,84 +3,72 @@
 //! One request of a connection is under measurement at a time. What would measure something else is counted and not
 //! measured: a request that was sent twice, a reply that was sent twice, a message that no request asked for.
 
-use crate::kernel::now;
-use crate::maps::{FLOWS, LATENCY, LATENCY_FINE, SETTINGS, counters, is_own, is_port};
-use crate::view::Packet;
-use aya_ebpf::programs::TcContext;
+use crate::kernel::{exchange, now};
+use crate::log;
+use crate::maps::{FLOWS, LATENCY, LATENCY_FINE, SETTINGS, counters, is_own};
+use crate::view::{Packet, Start};
+use aya_ebpf::programs::{TcContext, XdpContext};
 use boxcar_ebpf_abi::histogram::bucket;
-use boxcar_ebpf_abi::layout::{Counters, Flow, FlowKey, class, request};
-use boxcar_ebpf_abi::packet::{FIN, Frame, RST, Segment, parse};
+use boxcar_ebpf_abi::layout::{Counters, Settings, class};
+use boxcar_ebpf_abi::packet::{FIN, Frame, RST, SYN, Segment, parse, plain};
+use boxcar_ebpf_abi::table::{Entered, FlowKey, FlowSet, Received};
 
-/// Whether sequence number `a` comes before `b`.
+/// The set of a connection.
 #[inline(always)]
-fn before(a: u32, b: u32) -> bool {
-    (a.wrapping_sub(b) as i32) < 0
+fn set(key: &FlowKey) -> Option<&'static mut FlowSet> {
+    // SAFETY: an element of an array lives as long as the program. Two CPUs may be at one set; `table` says why that is
+    // harmless.
+    FLOWS.get_ptr_mut(key.set()).map(|set| unsafe { &mut *set })
 }
 
-/// A segment for this server came in.
+/// Whether a connection begins or is aborted.
 #[inline(always)]
-pub fn incoming(counters: &mut Counters, segment: &Segment) {
-    let key = FlowKey {
-        client: segment.source,
-        server: segment.destination,
-        client_port: segment.source_port,
-        server_port: segment.destination_port,
-    };
-    if segment.flags & RST != 0 {
-        let _not_there = FLOWS.remove(key);
-        return;
+pub fn is_turn(segment: &Segment) -> bool {
+    segment.flags & (RST | SYN) != 0
+}
+
+/// Payload for this server came in: false, and nothing is done, when its connection is not in the table.
+#[inline(always)]
+pub fn known(counters: &mut Counters, segment: &Segment, key: &FlowKey) -> bool {
+    let Some(flow) = set(key).and_then(|set| set.find(key)) else { return false };
+    match flow.receive(segment, key.hash, now) {
+        Received::Stamped => counters.probe_stamped += 1,
+        Received::Joined => counters.probe_joined += 1,
+        Received::Retransmitted => counters.probe_retransmitted += 1,
     }
-    if segment.payload == 0 {
-        return;
-    }
-    let now = now();
-    let Some(flow) = FLOWS.get_ptr_mut(key) else {
-        let flow = Flow {
-            stamp_ns: now,
-            request: request(segment.end(), now),
-            received_end: segment.end(),
-            ..Flow::default()
-        };
-        if FLOWS.insert(key, flow, 0).is_ok() {
-            counters.probe_entered += 1;
-            counters.probe_stamped += 1;
-        } else {
-            counters.probe_refused += 1;
+    true
+}
+
+/// Any segment for this server came in.
+#[inline(always)]
+pub fn incoming(ctx: &XdpContext, counters: &mut Counters, segment: &Segment, key: &FlowKey) {
+    if is_turn(segment) {
+        // An older connection of the same four numbers is over.
+        if let Some(flow) = set(key).and_then(|set| set.find(key)) {
+            flow.forget();
         }
-        return;
-    };
-    // SAFETY: the element stays readable and writable for this run of the program. The frames of one connection come in
-    // on one CPU; what the way out shares, it may see in any order (see `request`).
-    let flow = unsafe { &mut *flow };
-    if before(segment.sequence, flow.received_end) {
-        // Which of the two copies a reply would answer, nobody knows.
-        counters.probe_retransmitted += 1;
-        write(&mut flow.stamp_ns, 0);
-        return;
+    } else if segment.payload != 0 && !known(counters, segment, key) {
+        enter(ctx, counters, segment, key);
     }
-    flow.received_end = segment.end();
-    if read(&flow.stamp_ns) != 0 {
-        counters.probe_joined += 1;
-        return;
+}
+
+/// A connection's first request.
+#[inline(always)]
+fn enter(ctx: &XdpContext, counters: &mut Counters, segment: &Segment, key: &FlowKey) {
+    let Some(set) = set(key) else { return };
+    match set.enter(key, segment, now(), exchange) {
+        Entered::Free => counters.probe_entered += 1,
+        Entered::Displaced => {
+            counters.probe_entered += 1;
+            counters.probe_displaced += 1;
+            log::displaced(ctx, key.set());
+        }
+        Entered::Refused => {
+            counters.probe_refused += 1;
+            return;
+        }
     }
-    // Nobody else writes the stamp while it is 0.
-    write(&mut flow.request, request(segment.end(), now));
-    write(&mut flow.stamp_ns, now);
     counters.probe_stamped += 1;
-}
-
-/// One load, which another CPU's store may come before or after.
-#[inline(always)]
-fn read(word: &u64) -> u64 {
-    // SAFETY: a reference is valid and aligned.
-    unsafe { core::ptr::read_volatile(word) }
-}
-
-/// One store.
-#[inline(always)]
-fn write(word: &mut u64, value: u64) {
-    // SAFETY: a reference is valid and aligned.
-    unsafe { core::ptr::write_volatile(word, value) };
 }
 
 /// A frame goes out.
@@ -90,55 +78,68 @@ pub fn outgoing(ctx: &TcContext) {
     if settings.probe == 0 {
         return;
     }
-    match parse(&Packet::sent(ctx)) {
-        Frame::Tcp(segment) if is_port(settings, segment.source_port) && is_own(&segment.source) => {
-            reply(counters, &segment);
-        }
-        _ => counters.out_foreign += 1,
+    let is_done = Start::new(ctx.data(), ctx.data_end())
+        .and_then(|start| plain(&start))
+        .is_some_and(|segment| short(settings, counters, &segment));
+    if !is_done {
+        general(ctx);
     }
 }
 
+/// The short way of most frames, as in `steer`: false, and nothing is done, when this is none of them.
 #[inline(always)]
-fn reply(counters: &mut Counters, segment: &Segment) {
-    let key = FlowKey {
-        client: segment.destination,
-        server: segment.source,
-        client_port: segment.destination_port,
-        server_port: segment.source_port,
+fn short(settings: &Settings, counters: &mut Counters, segment: &Segment) -> bool {
+    if !settings.is_port(segment.source_port) {
+        counters.out_foreign += 1;
+        return true;
+    }
+    if !settings.is_near(&segment.source) || segment.flags & (FIN | RST) != 0 {
+        return false;
+    }
+    segment.payload == 0 || sent(counters, segment, &FlowKey::sent(segment))
+}
+
+/// Payload of this server goes out: false, and nothing is done, when its connection is not in the table.
+#[inline(always)]
+fn sent(counters: &mut Counters, segment: &Segment, key: &FlowKey) -> bool {
+    let Some(flow) = set(key).and_then(|set| set.find(key)) else { return false };
+    match flow.send(segment, key.hash) {
+        Some(stamp_ns) => measured(counters, segment.payload, stamp_ns),
+        None => counters.probe_unstamped += 1,
+    }
+    true
+}
+
+/// The same for any frame, away from the plain one's instructions. Returns a number since the verifier wants one.
+#[inline(never)]
+fn general(ctx: &TcContext) -> u32 {
+    let (Some(settings), Some(counters)) = (SETTINGS.get(0), counters()) else { return 0 };
+    let Frame::Tcp(segment) = parse(&Packet::sent(ctx)) else {
+        counters.out_foreign += 1;
+        return 0;
     };
-    if segment.payload > 0 {
-        match FLOWS.get_ptr_mut(key) {
-            // SAFETY: as in `incoming`. What a connection sends is sent by one CPU at a time, under its socket's lock.
-            Some(flow) => matched(counters, unsafe { &mut *flow }, segment),
-            None => counters.probe_lost += 1,
-        }
+    if !settings.is_port(segment.source_port) || !is_own(settings, &segment.source) {
+        counters.out_foreign += 1;
+        return 0;
     }
-    if segment.flags & (FIN | RST) != 0 {
-        let _not_there = FLOWS.remove(key);
+    let key = FlowKey::sent(&segment);
+    if segment.payload != 0 && !sent(counters, &segment, &key) {
+        counters.probe_lost += 1;
     }
+    if segment.flags & (FIN | RST) != 0
+        && let Some(flow) = set(&key).and_then(|set| set.find(&key))
+    {
+        flow.forget();
+    }
+    0
 }
 
 #[inline(always)]
-fn matched(counters: &mut Counters, flow: &mut Flow, segment: &Segment) {
-    let sent_before = flow.has_sent != 0 && before(segment.sequence, flow.sent_end);
-    if !sent_before {
-        flow.sent_end = segment.end();
-        flow.has_sent = 1;
-    }
-    let (stamp_ns, expected) = (read(&flow.stamp_ns), read(&flow.request));
-    // No request is open, or the stamp is being written, or this was sent before the server had the request.
-    let is_reply = stamp_ns != 0
-        && expected == request((expected >> 32) as u32, stamp_ns)
-        && !before(segment.acknowledgment, (expected >> 32) as u32);
-    if sent_before || !is_reply {
-        counters.probe_unstamped += 1;
-        return;
-    }
-    write(&mut flow.stamp_ns, 0);
+fn measured(counters: &mut Counters, payload: u32, stamp_ns: u64) {
     counters.probe_matched += 1;
     // Clocks of two CPUs may differ by a little.
     let nanos = now().saturating_sub(stamp_ns);
-    let class = class(segment.payload);
+    let class = class(payload);
     if let Some(latency) = LATENCY.get_ptr_mut(class) {
         // SAFETY: this CPU's element; see `counters`.
         unsafe { &mut *latency }.record(nanos);

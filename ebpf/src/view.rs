@@ -2,7 +2,8 @@
 
 use aya_ebpf::helpers::generated::bpf_xdp_get_buff_len;
 use aya_ebpf::programs::{TcContext, XdpContext};
-use boxcar_ebpf_abi::packet::View;
+use boxcar_ebpf_abi::packet::{Head, PLAIN, View};
+use core::arch::asm;
 
 /// A frame: the part that can be read directly, and the length of the whole.
 pub struct Packet {
@@ -41,5 +42,64 @@ impl View for Packet {
     #[inline(always)]
     fn length(&self) -> usize {
         self.length
+    }
+}
+
+/// The first bytes of a frame, known to exist. Headers are not aligned; the kernel's machine reads words at any address where
+/// its processor does (x86-64 and aarch64 do), but the language's pointers do not say so: hence the instructions by name.
+pub struct Start {
+    start: usize,
+    end: usize,
+}
+
+impl Start {
+    /// The frame between two addresses that the kernel handed in, if it is long enough.
+    #[inline(always)]
+    pub fn new(start: usize, end: usize) -> Option<Self> {
+        (start + PLAIN <= end).then_some(Self { start, end })
+    }
+}
+
+/// One load at a constant offset.
+macro_rules! load {
+    ($size:literal, $self:ident, $at:ident) => {{
+        let value: u64;
+        // SAFETY: the bytes lie within the first PLAIN, which exist.
+        unsafe {
+            asm!(
+                concat!("{value} = *(", $size, " *)({start} + {at})"),
+                value = lateout(reg) value,
+                start = in(reg) $self.start,
+                at = const $at,
+                options(pure, readonly, nostack, preserves_flags),
+            );
+        }
+        value
+    }};
+}
+
+impl Head for Start {
+    #[inline(always)]
+    fn byte<const AT: usize>(&self) -> u8 {
+        const { assert!(AT < PLAIN) };
+        load!("u8", self, AT) as u8
+    }
+
+    #[inline(always)]
+    fn half<const AT: usize>(&self) -> u16 {
+        const { assert!(AT + 2 <= PLAIN) };
+        load!("u16", self, AT) as u16
+    }
+
+    #[inline(always)]
+    fn word<const AT: usize>(&self) -> u32 {
+        const { assert!(AT + 4 <= PLAIN) };
+        load!("u32", self, AT) as u32
+    }
+
+    #[inline(always)]
+    fn holds(&self, bytes: usize) -> bool {
+        // At most what 16 bits say and a header: the verifier wants to see a bound.
+        self.start + (bytes & 0x1_ffff) <= self.end
     }
 }

@@ -6,11 +6,16 @@
 //! * [`mod@bench`] runs servers in turns and compares what they spend. Binary `boxcar-bench`.
 //! * [`cost`] reads what a process or a thread has spent of the CPU: throughput moves with the machine's mood, CPU time
 //!   per operation much less.
+//! * [`counters`] counts what the processor and the kernel count for a process, and names what this machine cannot count.
+//! * [`profile`] records a server under load: flame graphs, time off the CPU, system calls. Binary `boxcar-profile`.
 
 #![forbid(unsafe_code)]
 
 pub mod bench;
 pub mod cost;
+pub mod counters;
 pub mod load;
 pub mod null;
+pub mod profile;
 pub mod report;
+pub mod tracefs;

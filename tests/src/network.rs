@@ -5,9 +5,16 @@
 use crate::client::Client;
 use crate::programs;
 use crate::server::{free_port, new_folder};
+use crate::value::Value;
 use nix::sched::{CloneFlags, setns};
+use nix::sys::socket::sockopt::ReceiveTimeout;
+use nix::sys::socket::{
+    AddressFamily, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType, recv, sendto, setsockopt, socket,
+};
+use nix::sys::time::TimeVal;
 use std::fs::{self, File};
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -20,6 +27,12 @@ pub const INTERFACE: &str = "wire";
 pub const SERVER: [&str; 2] = ["10.77.0.1", "fd77::1"];
 /// The client's addresses.
 pub const CLIENT: [&str; 2] = ["10.77.0.2", "fd77::2"];
+
+/// The flags of a server with the kernel-side programs on the wire.
+pub const ON: &[&str] = &["--xdp", "on", "--xdp-interface", INTERFACE];
+/// The same with steering to two CPUs.
+pub const STEERED: &[&str] =
+    &["--xdp", "on", "--xdp-interface", INTERFACE, "--xdp-steering", "cpu", "--cpu-affinity", "0-1"];
 
 /// A namespace for a server and one for its clients; removed when dropped.
 pub struct Network {
@@ -114,10 +127,22 @@ impl Network {
     /// # Panics
     /// When `body` does.
     pub fn as_client<T: Send>(&self, body: impl FnOnce() -> T + Send) -> T {
-        let path = Path::new("/run/netns").join(&self.client);
+        Self::as_host(&self.client, body)
+    }
+
+    /// Runs `body` as a program on the server's host would.
+    ///
+    /// # Panics
+    /// When `body` does.
+    pub fn as_server<T: Send>(&self, body: impl FnOnce() -> T + Send) -> T {
+        Self::as_host(&self.server, body)
+    }
+
+    fn as_host<T: Send>(host: &str, body: impl FnOnce() -> T + Send) -> T {
+        let path = Path::new("/run/netns").join(host);
         thread::scope(|scope| {
             let thread = scope.spawn(|| {
-                let namespace = File::open(path).expect("the client's namespace");
+                let namespace = File::open(path).expect("the host's namespace");
                 setns(namespace, CloneFlags::CLONE_NEWNET).expect("root may enter a namespace");
                 body()
             });
@@ -140,6 +165,68 @@ impl Drop for Network {
         for host in [&self.server, &self.client] {
             // One of them may not exist yet.
             let _ = Command::new("ip").args(["netns", "del", host]).output();
+        }
+    }
+}
+
+/// A figure of a class in a reply of LATENCY WIRE.
+///
+/// # Panics
+/// When there is no such class or figure.
+#[must_use]
+pub fn percentile(reply: &Value, class: &str, name: &str) -> u64 {
+    let after = |value: &Value, key: &str| {
+        let elements = value.elements();
+        let at = elements.iter().position(|element| element.to_text() == key);
+        elements[at.unwrap_or_else(|| panic!("no {key} in {value}")) + 1].clone()
+    };
+    after(&after(reply, class), name).to_text().parse().expect("a number")
+}
+
+/// The wire's raw frames, as the host sees them whose thread opens this.
+pub struct Capture {
+    socket: OwnedFd,
+    link: LinkAddr,
+}
+
+impl Capture {
+    /// Opens the wire of this thread's host.
+    ///
+    /// # Panics
+    /// Without such an interface.
+    #[must_use]
+    pub fn open() -> Self {
+        let interfaces = nix::ifaddrs::getifaddrs().expect("interfaces");
+        let link = interfaces.filter(|entry| entry.interface_name == INTERFACE);
+        let link = link.filter_map(|entry| entry.address).find_map(|address| address.as_link_addr().copied());
+        let link = link.expect("the interface has a link address");
+        let socket = socket(AddressFamily::Packet, SockType::Raw, SockFlag::empty(), SockProtocol::EthAll);
+        let socket = socket.expect("root may open a packet socket");
+        setsockopt(&socket, ReceiveTimeout, &TimeVal::new(10, 0)).expect("an option");
+        Self { socket, link }
+    }
+
+    /// Sends one frame as it is.
+    ///
+    /// # Panics
+    /// When the system refuses.
+    pub fn send(&self, frame: &[u8]) {
+        sendto(self.socket.as_raw_fd(), frame, &self.link, MsgFlags::empty()).expect("a frame is sent");
+    }
+
+    /// The next frame that holds these bytes.
+    ///
+    /// # Panics
+    /// When none comes within ten seconds.
+    #[must_use]
+    pub fn find(&self, bytes: &[u8]) -> Vec<u8> {
+        let mut frame = [0; 65_536];
+        loop {
+            let length =
+                recv(self.socket.as_raw_fd(), &mut frame, MsgFlags::empty()).expect("a frame in time");
+            if frame[..length].windows(bytes.len()).any(|window| window == bytes) {
+                return frame[..length].to_vec();
+            }
         }
     }
 }

@@ -4,17 +4,14 @@
 
 use boxcar_ebpf_abi::flow::{hash, spread};
 use boxcar_ebpf_abi::layout::Address;
-use boxcar_tests::network::{INTERFACE, Network, WireServer, succeed};
+use boxcar_tests::network::{Capture, INTERFACE, Network, ON, STEERED, WireServer, succeed};
 use boxcar_tests::server::free_port;
 use boxcar_tests::{Client, Value, programs};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
-
-const ON: &[&str] = &["--xdp", "on", "--xdp-interface", INTERFACE];
-const STEERED: &[&str] =
-    &["--xdp", "on", "--xdp-interface", INTERFACE, "--xdp-steering", "cpu", "--cpu-affinity", "0-1"];
 
 fn with(flags: &[&'static str], more: &[&'static str]) -> Vec<&'static str> {
     [flags, more].concat()
@@ -94,6 +91,27 @@ fn share_on_named_cpu(server: &WireServer<'_>, clients: &[Client]) -> f64 {
     right.count() as f64 / cpus.len() as f64
 }
 
+/// Whether each connection was accepted by the thread that the hash names, as the server's own list says: how many were, of how
+/// many.
+fn accepted_by_named_thread(server: &WireServer<'_>, ours: &HashSet<SocketAddr>) -> (usize, usize) {
+    let list = server.client(0).call(["CLIENT", "LIST"]).to_text();
+    let field = |line: &str, name: &str| -> String {
+        let found = line.split(' ').find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
+        found.unwrap_or_else(|| panic!("no {name} in {line}")).to_owned()
+    };
+    let (mut right, mut all) = (0, 0);
+    for line in list.lines() {
+        let client: SocketAddr = field(line, "addr").parse().expect("an address");
+        if ours.contains(&client) {
+            let thread: u32 = field(line, "io-thread").parse().expect("a number");
+            let server = server.address(usize::from(client.is_ipv6()));
+            all += 1;
+            right += usize::from(thread == named(client, server));
+        }
+    }
+    (right, all)
+}
+
 #[test]
 fn a_thousand_connections_land_where_the_hash_says() {
     let Some(network) = ready() else { return };
@@ -106,6 +124,8 @@ fn a_thousand_connections_land_where_the_hash_says() {
         let share = share_on_named_cpu(&server, &clients);
         eprintln!("{mode}: {:.2} % of 1,000 connections on the CPU that the hash names", share * 100.0);
         assert!(share >= 0.999, "{mode}: {share}");
+        let ours = clients.iter().map(|client| client.stream().local_addr().expect("an address")).collect();
+        assert_eq!(accepted_by_named_thread(&server, &ours), (1000, 1000), "{mode}");
         assert!(server.counter("selected") >= 1000 && server.counter("unselected") == 0);
         assert!(server.counter("redirected") > 0 && server.counter("no_cpu") == 0);
         accounted(&server);
@@ -217,45 +237,6 @@ fn what_cannot_be_is_a_clear_error() {
 }
 
 #[test]
-fn latency_is_what_a_client_sees() {
-    let Some(network) = ready() else { return };
-    let server = network.start(ON);
-    let mut client = server.client(0);
-    assert_eq!(client.call(["LATENCY", "WIRE", "RESET"]), Value::ok());
-    let mut seen: Vec<Duration> = (0..5000)
-        .map(|_| {
-            let start = Instant::now();
-            client.call(["GET", "k"]);
-            start.elapsed()
-        })
-        .collect();
-    seen.sort_unstable();
-    let text = client.call(["LATENCY", "WIRE"]);
-    let wire = Duration::from_micros(percentile(&text, "up_to_64", "p50_usec"));
-    let client_median = seen[seen.len() / 2];
-    eprintln!("median of the client: {client_median:?}, on the wire: {wire:?}");
-    assert!(wire < client_median, "the wire sees less of the way than the client");
-    assert!(client_median - wire < Duration::from_millis(1), "{client_median:?} and {wire:?}");
-    // A delay in the server is seen where it belongs. Its own reply waits as long as it sleeps.
-    assert_eq!(client.call(["LATENCY", "WIRE", "RESET"]), Value::ok());
-    for _ in 0..5 {
-        assert_eq!(client.call(["DEBUG", "SLEEP", "0.05"]), Value::ok());
-    }
-    let text = client.call(["LATENCY", "WIRE"]);
-    let median = percentile(&text, "up_to_64", "p50_usec");
-    assert!((50_000..60_000).contains(&median), "{text}");
-}
-
-fn percentile(reply: &Value, class: &str, name: &str) -> u64 {
-    let after = |value: &Value, key: &str| {
-        let elements = value.elements();
-        let at = elements.iter().position(|element| element.to_text() == key);
-        elements[at.unwrap_or_else(|| panic!("no {key} in {value}")) + 1].clone()
-    };
-    after(&after(reply, class), name).to_text().parse().expect("a number")
-}
-
-#[test]
 fn the_probe_and_its_map_are_for_people() {
     let Some(network) = ready() else { return };
     let server = network.start(ON);
@@ -355,18 +336,9 @@ fn syn(port: u16, fragment: u16) -> Vec<u8> {
 
 /// Sends frames from the client's interface as they are.
 fn send_frames(network: &Network, frames: &[Vec<u8>]) {
-    use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, sendto, socket};
-    use std::os::fd::AsRawFd;
     network.as_client(|| {
-        let interfaces = nix::ifaddrs::getifaddrs().expect("interfaces");
-        let link = interfaces.filter(|entry| entry.interface_name == INTERFACE);
-        let link = link.filter_map(|entry| entry.address).find_map(|address| address.as_link_addr().copied());
-        let link = link.expect("the interface has a link address");
-        let raw = socket(AddressFamily::Packet, SockType::Raw, SockFlag::empty(), SockProtocol::EthAll);
-        let raw = raw.expect("root may open a packet socket");
-        for frame in frames {
-            sendto(raw.as_raw_fd(), frame, &link, MsgFlags::empty()).expect("a frame is sent");
-        }
+        let wire = Capture::open();
+        frames.iter().for_each(|frame| wire.send(frame));
     });
 }
 

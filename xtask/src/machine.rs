@@ -61,6 +61,12 @@ pub const TESTS: &[Need] = &[
     },
 ];
 
+/// What profiles need beside [`BUILD`].
+pub const PROFILE: &[Need] = &[
+    Need { found: || on_path("perf"), package: "linux-perf", lost: "profiles", feature: None },
+    Need { found: || on_path("git"), package: "git", lost: "the names of what is profiled", feature: None },
+];
+
 /// What the tests in network namespaces need beside [`BUILD`] and [`EBPF`].
 pub const NETWORK_TESTS: &[Need] = &[
     Need {

@@ -10,12 +10,14 @@ mod fuzz;
 mod latency;
 mod machine;
 mod oracle;
+mod profile;
 mod reference;
 mod run;
 mod setup;
 mod test;
 mod tidy;
 mod tokens;
+mod tune;
 mod workspace;
 
 use clap::Parser;
@@ -38,6 +40,10 @@ enum Subcommand {
     Test(test::Arguments),
     /// Measure: `bench peers` compares Boxcar with its peers, `ab` two commits, `matrix` the switches
     Bench(bench::Arguments),
+    /// Record the server under load: flame graphs, time off the CPU, system calls, counts for each operation
+    Profile(profile::Arguments),
+    /// Compare this machine with the profiles of sysctl/, apply them, undo that
+    Tune(tune::Arguments),
     /// Build the kernel-side programs, installing what that needs
     Ebpf,
     /// Draw the latency that a running server measures on the wire, live
@@ -60,6 +66,8 @@ impl Subcommand {
             Self::Run(arguments) => run::run(&arguments),
             Self::Test(arguments) => test::run(&arguments),
             Self::Bench(arguments) => bench::run(&arguments),
+            Self::Profile(arguments) => profile::run_subcommand(&arguments),
+            Self::Tune(arguments) => tune::run(&arguments),
             Self::Ebpf => ebpf::run_subcommand(),
             Self::Latency(arguments) => latency::run(&arguments),
             Self::Tidy => tidy::run(),

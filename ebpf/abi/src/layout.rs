@@ -12,8 +12,6 @@ pub const CPUS_MAX: usize = 1024;
 pub const PORTS_MAX: usize = 4;
 /// Addresses of one server.
 pub const ADDRESSES_MAX: usize = 1024;
-/// Connections that the probe measures at a time; the least recently used makes room for a new one.
-pub const FLOWS_MAX: usize = 65_536;
 /// Prefixes that the guard knows.
 pub const PREFIXES_MAX: usize = 4096;
 /// Sources whose SYNs are counted at a time.
@@ -34,7 +32,13 @@ impl Address {
     /// An IPv4 address.
     #[inline(always)]
     pub const fn v4(bytes: [u8; 4]) -> Self {
-        Self { words: [0, 0, 0xffff_u32.to_be(), u32::from_ne_bytes(bytes)] }
+        Self::v4_word(u32::from_ne_bytes(bytes))
+    }
+
+    /// An IPv4 address from its four bytes as they lie in memory.
+    #[inline(always)]
+    pub const fn v4_word(word: u32) -> Self {
+        Self { words: [0, 0, 0xffff_u32.to_be(), word] }
     }
 
     /// An IPv6 address.
@@ -78,12 +82,12 @@ impl Address {
 }
 
 /// What the programs are told to do.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct Settings {
     /// [`STEER_OFF`], [`STEER_QUEUE`] or [`STEER_CPU`].
     pub steering: u32,
-    /// Number of I/O threads.
+    /// Number of I/O threads, at most [`THREADS_MAX`].
     pub threads: u32,
     /// 1: requests and replies are stamped.
     pub probe: u32,
@@ -95,6 +99,56 @@ pub struct Settings {
     pub syn_budget: u32,
     /// The server's ports; unused places hold 0.
     pub ports: [u16; PORTS_MAX],
+    /// Some of the server's IPv4 addresses, each at its [`own_place`]; 0 where there is none. They are in the map of addresses,
+    /// too, with those that found their place taken.
+    pub own_v4: [u32; OWN_PLACES],
+    /// The CPU of each I/O thread.
+    pub thread_cpus: [u16; THREADS_MAX],
+}
+
+/// Places for addresses in [`Settings`].
+pub const OWN_PLACES: usize = 16;
+
+/// Where in [`Settings::own_v4`] an IPv4 address may stand, which is given as its four bytes lie in memory.
+#[inline(always)]
+pub const fn own_place(word: u32) -> usize {
+    let word = word ^ (word >> 16);
+    (word ^ (word >> 8) ^ (word >> 4)) as usize & (OWN_PLACES - 1)
+}
+
+impl Settings {
+    /// Nothing to do.
+    pub const OFF: Self = Self {
+        steering: STEER_OFF,
+        threads: 0,
+        probe: 0,
+        guard: 0,
+        partial_checksums: 0,
+        syn_budget: 0,
+        ports: [0; PORTS_MAX],
+        own_v4: [0; OWN_PLACES],
+        thread_cpus: [0; THREADS_MAX],
+    };
+
+    /// Whether this is one of the server's ports.
+    #[inline(always)]
+    pub const fn is_port(&self, port: u16) -> bool {
+        let [a, b, c, d] = self.ports;
+        port != 0 && (port == a || port == b || port == c || port == d)
+    }
+
+    /// Whether this is certainly one of the server's addresses; if not, the map of addresses knows.
+    #[inline(always)]
+    pub const fn is_near(&self, address: &Address) -> bool {
+        let word = address.words[3];
+        address.is_v4() && word != 0 && self.own_v4[own_place(word)] == word
+    }
+
+    /// The CPU of the I/O thread that a connection's hash names.
+    #[inline(always)]
+    pub fn cpu(&self, hash: u32) -> u32 {
+        u32::from(self.thread_cpus[crate::flow::spread(hash, self.threads) as usize & (THREADS_MAX - 1)])
+    }
 }
 
 /// Frames stay on the CPU that received them; connections go where the kernel likes.
@@ -104,21 +158,14 @@ pub const STEER_QUEUE: u32 = 1;
 /// Frames and connections go to the I/O thread that the hash names.
 pub const STEER_CPU: u32 = 2;
 
-/// Counters of one CPU. Every frame is in exactly one of the five that follow `frames`, every frame in `matched` in exactly
-/// one of the seven that follow it.
+/// Counters of one CPU. `frames` is the sum of `other`, `malformed`, `fragments`, `foreign` and `matched`; `matched` that of
+/// `unsteered`, `local`, `redirected`, `partial_checksum`, `no_cpu`, `guard_denied` and `guard_limited`. Those that move with nearly every
+/// frame stand first: they share a cache line or two.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct Counters {
     /// Frames received.
     pub frames: u64,
-    /// Not TCP over IP.
-    pub other: u64,
-    /// Truncated, or with lengths that contradict each other.
-    pub malformed: u64,
-    /// Parts of TCP segments.
-    pub fragments: u64,
-    /// TCP for somebody else.
-    pub foreign: u64,
     /// TCP for this server.
     pub matched: u64,
     /// Passed on where they were, because steering is off or trusts the queue.
@@ -127,77 +174,66 @@ pub struct Counters {
     pub local: u64,
     /// Sent to another CPU.
     pub redirected: u64,
-    /// Not redirected, because the checksum was not filled in yet.
-    pub partial_checksum: u64,
-    /// Not redirected, because the CPU has no entry.
-    pub no_cpu: u64,
-    /// Dropped: the source's prefix is denied.
-    pub guard_denied: u64,
-    /// Dropped: the source has used up its budget of SYNs.
-    pub guard_limited: u64,
-    /// Connections given to the I/O thread of their CPU.
-    pub selected: u64,
-    /// Connections left to the kernel's choice.
-    pub unselected: u64,
     /// Requests stamped.
     pub probe_stamped: u64,
-    /// Segments of a burst whose first one is stamped already.
-    pub probe_joined: u64,
-    /// Requests seen twice; their measurement is given up.
-    pub probe_retransmitted: u64,
     /// Replies matched with a request: the count of the histogram.
     pub probe_matched: u64,
+    /// Segments of a burst whose first one is stamped already.
+    pub probe_joined: u64,
     /// Reply segments that belong to no stamp: the rest of a long reply, a pushed message, a reply sent twice.
     pub probe_unstamped: u64,
+    /// TCP for somebody else.
+    pub foreign: u64,
+    /// Not TCP over IP.
+    pub other: u64,
+    /// Truncated, or with lengths that contradict each other.
+    pub malformed: u64,
+    /// Parts of TCP segments.
+    pub fragments: u64,
+    /// Not redirected, because the checksum was not filled in yet.
+    pub partial_checksum: u64,
+    /// The right CPU cannot be redirected to.
+    pub no_cpu: u64,
+    /// Dropped: the source is denied.
+    pub guard_denied: u64,
+    /// Dropped: a SYN of a source beyond its budget.
+    pub guard_limited: u64,
+    /// New connections given to a chosen listening socket.
+    pub selected: u64,
+    /// New connections left to the kernel's choice.
+    pub unselected: u64,
+    /// Requests seen twice; their measurement is given up.
+    pub probe_retransmitted: u64,
     /// Reply segments of connections that are not in the table: older than the probe, or displaced.
     pub probe_lost: u64,
     /// Connections entered into the table.
     pub probe_entered: u64,
-    /// Connections that could not be entered.
+    /// Connections that made room in the table for another.
+    pub probe_displaced: u64,
+    /// Connections that could not be entered, since another CPU was writing to the same place.
     pub probe_refused: u64,
     /// Outgoing frames that were not TCP of this server.
     pub out_foreign: u64,
 }
 
-/// A connection, from the client's side to the server's.
+/// Events that the programs tell the log of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(C)]
-pub struct FlowKey {
-    /// The client's address.
-    pub client: Address,
-    /// The server's address.
-    pub server: Address,
-    /// The client's port.
-    pub client_port: u16,
-    /// The server's port.
-    pub server_port: u16,
+#[repr(u32)]
+pub enum Event {
+    /// A frame contradicts itself.
+    Malformed,
+    /// The guard denies a source.
+    Denied,
+    /// A source is beyond its SYN budget.
+    Limited,
+    /// A connection made room for another in the probe's table.
+    Displaced,
+    /// A CPU cannot be redirected to.
+    NoCpu,
 }
 
-/// What the probe knows of a connection.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[repr(C)]
-pub struct Flow {
-    /// When the request under measurement came in (`bpf_ktime_get_ns`); 0 = none is.
-    pub stamp_ns: u64,
-    /// [`request`] of that request.
-    pub request: u64,
-    /// The sequence number after the newest payload received.
-    pub received_end: u32,
-    /// The sequence number after the newest payload sent.
-    pub sent_end: u32,
-    /// 1 once `sent_end` holds.
-    pub has_sent: u32,
-    /// Always 0: fills the last word.
-    pub zero: u32,
-}
-
-/// The sequence number after a request in the high half (a reply acknowledges it), the low half of its stamp in the low half. The
-/// way in writes this word and the stamp, the way out reads both on another CPU, in any order: they belong together
-/// exactly when the halves of the stamp agree.
-#[inline(always)]
-pub fn request(end: u32, stamp_ns: u64) -> u64 {
-    u64::from(end) << 32 | (stamp_ns & u64::from(u32::MAX))
-}
+/// How many kinds of events there are.
+pub const EVENTS: usize = Event::NoCpu as usize + 1;
 
 /// Size classes of replies.
 pub const CLASSES: usize = 4;
@@ -280,7 +316,7 @@ pub struct Owner {
 
 #[cfg(feature = "aya")]
 mod pod {
-    use super::{Address, Buckets, Counters, Flow, FlowKey, Latency, Owner, Settings};
+    use super::{Address, Buckets, Counters, Latency, Owner, Settings};
 
     macro_rules! pod {
         ($($name:ident),+) => { $(
@@ -288,7 +324,7 @@ mod pod {
             unsafe impl aya::Pod for $name {}
         )+ };
     }
-    pod!(Address, Settings, Counters, FlowKey, Flow, Latency, Buckets, Owner);
+    pod!(Address, Settings, Counters, Latency, Buckets, Owner);
 }
 
 #[cfg(not(feature = "aya"))]
@@ -301,10 +337,36 @@ mod tests {
 
     #[test]
     fn nothing_has_padding() {
-        assert_eq!(size_of::<Settings>(), 6 * 4 + PORTS_MAX * 2);
-        assert_eq!(size_of::<FlowKey>(), 36);
-        assert_eq!(size_of::<Flow>(), 28 + 4);
+        assert_eq!(size_of::<Settings>(), 6 * 4 + PORTS_MAX * 2 + OWN_PLACES * 4 + THREADS_MAX * 2);
         assert_eq!(size_of::<Counters>() % 8, 0);
+    }
+
+    #[test]
+    fn near_addresses_are_found_and_others_are_not() {
+        let mut settings = Settings::OFF;
+        let address = |last: u8| Address::v4([10, 77, 0, last]);
+        for last in 1..=3 {
+            let word = address(last).words[3];
+            settings.own_v4[own_place(word)] = word;
+        }
+        assert!((0..=255).all(|last| settings.is_near(&address(last)) == (1..=3).contains(&last)));
+        assert!(!settings.is_near(&Address::v4([0; 4])) && !settings.is_near(&Address::v6([0; 16])));
+        let mut v6 = address(1);
+        v6.words[0] = 1;
+        assert!(!settings.is_near(&v6));
+        // Neighbours in one network have different places, in either order of bytes.
+        let places = (0..16u8).map(|last| own_place(address(last).words[3]));
+        assert_eq!(places.fold(0u32, |seen, place| seen | 1 << place), 0xffff);
+    }
+
+    #[test]
+    fn ports_and_threads() {
+        let mut settings = Settings { ports: [6379, 0, 0, 7000], threads: 3, ..Settings::OFF };
+        settings.thread_cpus[..3].copy_from_slice(&[5, 900, 7]);
+        assert!(
+            settings.is_port(6379) && settings.is_port(7000) && !settings.is_port(0) && !settings.is_port(1)
+        );
+        assert_eq!([0, u32::MAX / 2, u32::MAX].map(|hash| settings.cpu(hash)), [5, 900, 7]);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`packet`] | from a frame to a TCP segment, over a bounds-checked [`View`](packet::View) |
 //! | [`flow`] | the hash of a connection, and which thread it names |
+//! | [`table`] | the connections that the probe measures |
 //! | [`histogram`] | the log-linear buckets of the latency probe |
 //! | [`layout`] | what lies in the maps |
 //! | [`names`] | what maps and programs are called |
@@ -17,3 +18,4 @@ pub mod histogram;
 pub mod layout;
 pub mod names;
 pub mod packet;
+pub mod table;

@@ -4,8 +4,6 @@
 pub const SETTINGS: &str = "settings";
 /// The server's own addresses, as [`Address`](crate::layout::Address) to 1.
 pub const ADDRESSES: &str = "addresses";
-/// The CPU of each I/O thread.
-pub const THREAD_CPUS: &str = "thread_cpus";
 /// The I/O thread of each CPU, or [`NO_THREAD`](crate::layout::NO_THREAD).
 pub const CPU_THREADS: &str = "cpu_threads";
 /// The CPU map that frames are redirected through.
@@ -16,7 +14,7 @@ pub const CPUS_FRAGS: &str = "cpus_frags";
 pub const LISTENERS: &str = "listeners";
 /// [`Counters`](crate::layout::Counters) of each CPU.
 pub const COUNTERS: &str = "counters";
-/// [`Flow`](crate::layout::Flow)s under measurement.
+/// [`FlowSet`](crate::table::FlowSet)s: the connections under measurement.
 pub const FLOWS: &str = "flows";
 /// [`Latency`](crate::layout::Latency) of each CPU by size class: what people read.
 pub const LATENCY: &str = "latency";
@@ -26,6 +24,8 @@ pub const LATENCY_FINE: &str = "latency_fine";
 pub const PREFIXES: &str = "prefixes";
 /// When each source may send its next SYN.
 pub const SYN_BUDGETS: &str = "syn_budgets";
+/// When each CPU may log each [`Event`](crate::layout::Event) again.
+pub const LOG_DUE: &str = "log_due";
 /// [`Owner`](crate::layout::Owner), one element.
 pub const OWNER: &str = "owner";
 

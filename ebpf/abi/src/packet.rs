@@ -13,6 +13,22 @@ pub trait View {
     fn length(&self) -> usize;
 }
 
+/// Bytes of the headers that most frames begin with: Ethernet without tags, IPv4 without options, the fixed part of TCP.
+pub const PLAIN: usize = 54;
+
+/// The first [`PLAIN`] bytes of a frame that has as many, read by words. Offsets are constants, so that a reader can refuse
+/// at build time what lies outside.
+pub trait Head {
+    /// One byte.
+    fn byte<const AT: usize>(&self) -> u8;
+    /// Two bytes as they lie in memory.
+    fn half<const AT: usize>(&self) -> u16;
+    /// Four bytes as they lie in memory.
+    fn word<const AT: usize>(&self) -> u32;
+    /// Whether the frame has `bytes` bytes that can be read directly.
+    fn holds(&self, bytes: usize) -> bool;
+}
+
 /// What a frame is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Frame {
@@ -82,11 +98,65 @@ pub fn parse(view: &impl View) -> Frame {
         kind = inner;
         at += 4;
     }
-    match kind {
+    let found = match kind {
         TYPE_IPV4 => ipv4(view, at),
         TYPE_IPV6 => ipv6(view, at),
-        _ => Frame::Other,
+        _ => Err(Odd::Other),
+    };
+    match found {
+        Ok(packet) => tcp(view, &packet),
+        Err(Odd::Fragment) => Frame::Fragment,
+        Err(Odd::Other) => Frame::Other,
+        Err(Odd::Malformed) => Frame::Malformed,
     }
+}
+
+/// A packet that carries a TCP segment, as its IP headers say.
+struct Packet {
+    source: Address,
+    destination: Address,
+    /// Where TCP's header begins in the frame.
+    at: usize,
+    /// Length of TCP's header and payload.
+    length: usize,
+}
+
+/// What has no TCP segment to read, as [`Frame`] names it.
+enum Odd {
+    Fragment,
+    Other,
+    Malformed,
+}
+
+/// Reads a whole TCP segment behind plain headers, which is what nearly every frame is. `None` says nothing about the frame
+/// but that [`parse`] has to look at it; what this finds, [`parse`] would find as well.
+#[inline(always)]
+pub fn plain(head: &impl Head) -> Option<Segment> {
+    // The type, and version and length of the IP header; the rest of the word is the type of service.
+    let is_ipv4 = head.word::<12>() & 0xffff_ff00_u32.to_be() == 0x0800_4500_u32.to_be();
+    // No fragment, and TCP; between them stands the time to live.
+    let is_tcp = head.word::<20>() & 0x3fff_00ff_u32.to_be() == u32::from(PROTOCOL_TCP).to_be();
+    if !is_ipv4 || !is_tcp {
+        return None;
+    }
+    let total = usize::from(u16::from_be(head.half::<16>()));
+    let tcp_header = usize::from(head.byte::<46>() >> 4) * 4;
+    if tcp_header < 20 || total < 20 + tcp_header || !head.holds(ETHERNET + total) {
+        return None;
+    }
+    let tcp_length = total as u32 - 20;
+    Some(Segment {
+        source: Address::v4_word(head.word::<26>()),
+        destination: Address::v4_word(head.word::<30>()),
+        source_port: u16::from_be(head.half::<34>()),
+        destination_port: u16::from_be(head.half::<36>()),
+        sequence: u32::from_be(head.word::<38>()),
+        acknowledgment: u32::from_be(head.word::<42>()),
+        flags: head.byte::<47>(),
+        checksum: u16::from_be(head.half::<50>()),
+        tcp_length,
+        payload: tcp_length - tcp_header as u32,
+    })
 }
 
 #[inline(always)]
@@ -95,69 +165,66 @@ fn be16(view: &impl View, at: usize) -> Option<u16> {
 }
 
 #[inline(always)]
-fn ipv4(view: &impl View, at: usize) -> Frame {
-    let Some(header) = view.read::<20>(at) else { return Frame::Malformed };
+fn ipv4(view: &impl View, at: usize) -> Result<Packet, Odd> {
+    let Some(header) = view.read::<20>(at) else { return Err(Odd::Malformed) };
     let header_length = usize::from(header[0] & 0x0f) * 4;
     if header[0] >> 4 != 4 || header_length < 20 {
-        return Frame::Malformed;
+        return Err(Odd::Malformed);
     }
     if header[9] != PROTOCOL_TCP {
-        return Frame::Other;
+        return Err(Odd::Other);
     }
     // More fragments follow, or this is not the first.
     if (header[6] & 0x3f) | header[7] != 0 {
-        return Frame::Fragment;
+        return Err(Odd::Fragment);
     }
     let total = usize::from(u16::from_be_bytes([header[2], header[3]]));
-    let Some(length) = inside(view, at, total) else { return Frame::Malformed };
+    let length = inside(view, at, total).and_then(|length| length.checked_sub(header_length));
+    let Some(length) = length else { return Err(Odd::Malformed) };
     let source = Address::v4([header[12], header[13], header[14], header[15]]);
     let destination = Address::v4([header[16], header[17], header[18], header[19]]);
-    tcp(view, at, header_length, length, source, destination)
+    Ok(Packet { source, destination, at: at + header_length, length })
 }
 
 #[inline(always)]
-fn ipv6(view: &impl View, at: usize) -> Frame {
-    let Some(header) = view.read::<40>(at) else { return Frame::Malformed };
+fn ipv6(view: &impl View, at: usize) -> Result<Packet, Odd> {
+    let (Some(header), Some(source), Some(destination)) =
+        (view.read::<8>(at), view.read::<16>(at + 8), view.read::<16>(at + 24))
+    else {
+        return Err(Odd::Malformed);
+    };
     if header[0] >> 4 != 6 {
-        return Frame::Malformed;
+        return Err(Odd::Malformed);
     }
     let payload = usize::from(u16::from_be_bytes([header[4], header[5]]));
     let total = if payload == 0 { 0 } else { payload + 40 };
-    let Some(length) = inside(view, at, total) else { return Frame::Malformed };
+    let Some(length) = inside(view, at, total) else { return Err(Odd::Malformed) };
+    let (source, destination) = (Address::v6(source), Address::v6(destination));
     let mut next = header[6];
     let mut header_length = 40;
     for _ in 0..EXTENSIONS_MAX {
         if next == PROTOCOL_TCP {
-            let (source, destination) = v6_addresses(&header);
-            return tcp(view, at, header_length, length, source, destination);
+            let Some(length) = length.checked_sub(header_length) else { return Err(Odd::Malformed) };
+            return Ok(Packet { source, destination, at: at + header_length, length });
         }
         if !matches!(next, 0 | 43 | 44 | 51 | 60) {
-            return Frame::Other;
+            return Err(Odd::Other);
         }
-        let Some(extension) = view.read::<4>(at + header_length) else { return Frame::Malformed };
+        let Some(extension) = view.read::<4>(at + header_length) else { return Err(Odd::Malformed) };
         let units = usize::from(extension[1]);
         header_length += match next {
             // A fragment that is the whole packet is none.
             44 if extension[2] | (extension[3] & 0xf9) == 0 => 8,
-            44 if extension[0] == PROTOCOL_TCP => return Frame::Fragment,
-            44 => return Frame::Other,
+            44 if extension[0] == PROTOCOL_TCP => return Err(Odd::Fragment),
+            44 => return Err(Odd::Other),
             // A routing header with segments left: the destination is not the last one.
-            43 if extension[3] != 0 => return Frame::Other,
+            43 if extension[3] != 0 => return Err(Odd::Other),
             51 => (units + 2) * 4,
             _ => (units + 1) * 8,
         };
         next = extension[0];
     }
-    Frame::Other
-}
-
-#[inline(always)]
-fn v6_addresses(header: &[u8; 40]) -> (Address, Address) {
-    let mut source = [0; 16];
-    let mut destination = [0; 16];
-    source.copy_from_slice(&header[8..24]);
-    destination.copy_from_slice(&header[24..40]);
-    (Address::v6(source), Address::v6(destination))
+    Err(Odd::Other)
 }
 
 /// The length of the IP packet at `at`: what its header says (`total`, 0 when it is too large to say so), when the frame
@@ -172,18 +239,11 @@ fn inside(view: &impl View, at: usize, total: usize) -> Option<usize> {
 }
 
 #[inline(always)]
-fn tcp(
-    view: &impl View,
-    at: usize,
-    header_length: usize,
-    length: usize,
-    source: Address,
-    destination: Address,
-) -> Frame {
-    let Some(header) = view.read::<20>(at + header_length) else { return Frame::Malformed };
+fn tcp(view: &impl View, packet: &Packet) -> Frame {
+    let &Packet { source, destination, at, length } = packet;
+    let Some(header) = view.read::<20>(at) else { return Frame::Malformed };
     let tcp_header = usize::from(header[12] >> 4) * 4;
-    let Some(tcp_length) = length.checked_sub(header_length) else { return Frame::Malformed };
-    if tcp_header < 20 || tcp_header > tcp_length {
+    if tcp_header < 20 || tcp_header > length {
         return Frame::Malformed;
     }
     Frame::Tcp(Segment {
@@ -195,8 +255,8 @@ fn tcp(
         acknowledgment: u32::from_be_bytes([header[8], header[9], header[10], header[11]]),
         flags: header[13],
         checksum: u16::from_be_bytes([header[16], header[17]]),
-        tcp_length: tcp_length as u32,
-        payload: (tcp_length - tcp_header) as u32,
+        tcp_length: length as u32,
+        payload: (length - tcp_header) as u32,
     })
 }
 

@@ -73,8 +73,8 @@ pub(super) fn exit_code(outcome: Result<(), BenchError>) -> ExitCode {
 
 /// The command that repeats a run, by way of xtask: what this program was started with, without paths of this machine.
 pub(super) fn own_command() -> String {
-    // Binaries are built by xtask, which names them.
-    const HIDDEN: [&str; 5] = ["--server", "--build", "--install", "--base", "--head"];
+    // Binaries are built by xtask, which names them; where results went says nothing of how they were made.
+    const HIDDEN: [&str; 6] = ["--server", "--build", "--install", "--base", "--head", "--results"];
     let mut shown = ["cargo", "xtask", "bench"].map(str::to_owned).to_vec();
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {

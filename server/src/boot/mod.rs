@@ -1,5 +1,6 @@
 //! From the command line to a running server, and back to nothing.
 
+mod machine;
 mod process;
 mod start;
 

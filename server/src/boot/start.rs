@@ -1,6 +1,6 @@
 //! Starting and stopping the threads.
 
-use super::process;
+use super::{machine, process};
 use crate::commands::server::allocator::{self, Tuning};
 use crate::commands::server_state::{ActiveDispatch, Identity, NetworkFacts};
 use crate::commands::{Server, Table};
@@ -19,7 +19,7 @@ use boxcar_sys::process::raise_open_files_limit;
 use boxcar_sys::{Backend, Driver, DriverError, DriverOptions, Feature};
 use nix::sys::signal::SigSet;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
@@ -138,6 +138,9 @@ pub fn start(config: Config, signals: SigSet) -> Result<Running, StartError> {
     let layout = Layout::new(&config)?;
     adjust_open_files(&config);
     adjust_memory(&config)?;
+    for warning in machine::warnings(Path::new("/"), &config) {
+        tracing::warn!("{warning}");
+    }
     let backend = choose_backend(&config)?;
     let listeners = listeners::open(&config, layout.io_threads)?;
     let steering = Steering::start(&config, &layout.plan(&config, &listeners))?;
@@ -321,11 +324,7 @@ fn adjust_open_files(config: &Config) {
     let wanted = wanted_files(config);
     match raise_open_files_limit(wanted) {
         Ok(limit) if limit >= wanted => {}
-        Ok(limit) => tracing::warn!(
-            "You requested maxclients of {} requiring at least {wanted} max file descriptors, but the limit is {limit}: \
-             further clients will be refused by the system",
-            config.int(rows::MAXCLIENTS)
-        ),
+        Ok(limit) => tracing::warn!("{}", machine::few_open_files(config, wanted, limit)),
         Err(error) => tracing::warn!("the limit of open files cannot be raised to {wanted}: {error}"),
     }
 }

@@ -24,6 +24,12 @@ pub trait Wire: Send + Sync {
     /// Why nothing is measured.
     fn latency(&self) -> Result<Vec<WireLatency>, String>;
 
+    /// The same over all classes, as class `all`; `None` when the probe does not run.
+    ///
+    /// # Errors
+    /// When the figures cannot be read.
+    fn total(&self) -> Result<Option<WireLatency>, String>;
+
     /// Forgets what was measured; replies at the same moment may be forgotten or kept.
     ///
     /// # Errors

@@ -1,6 +1,8 @@
 //! One connection, as its I/O thread keeps it.
 
 use crate::clients::{Client, Session, Waiter};
+use crate::observability::stages::{Sample, Stage};
+use crate::shard::executor::Stop;
 use boxcar_resp::{Parser, Protocol, Reply};
 use boxcar_sys::Token;
 use std::collections::VecDeque;
@@ -74,6 +76,8 @@ pub struct Connection {
     pub gone: bool,
     /// In the list of connections with something to send.
     pub dirty: bool,
+    /// The request under observation, if one is.
+    pub sample: Option<Box<Sample>>,
     /// Since when the output is above the soft limit, in unix milliseconds.
     pub above_soft_since: Option<i64>,
 }
@@ -102,6 +106,7 @@ impl Connection {
             closed: false,
             gone: false,
             dirty: false,
+            sample: None,
             above_soft_since: None,
         }
     }
@@ -109,6 +114,25 @@ impl Connection {
     /// Whether received commands may be executed now.
     pub fn may_execute(&self) -> bool {
         self.session.is_some() && self.held == Held::default() && !self.closing && !self.closed
+    }
+
+    /// Its commands are parsed.
+    pub fn sample_parsed(&mut self) {
+        if let Some(sample) = &mut self.sample
+            && sample.reached().is_none()
+        {
+            sample.reach(Stage::Parsed);
+        }
+    }
+
+    /// What was executed came to this end. A command that waits is answered by somebody else, and one without a reply is not
+    /// answered: both are not observed any further.
+    pub fn settle_sample(&mut self, stop: Stop) {
+        let Some(sample) = &self.sample else { return };
+        let is_executed = sample.reached() == Some(Stage::Executed);
+        if matches!(stop, Stop::Blocked { .. }) || is_executed && self.out.is_empty() {
+            self.sample = None;
+        }
     }
 
     /// Bytes of replies that the peer has not taken.

@@ -27,6 +27,7 @@ impl State {
         let run = batch.add(input.len());
         run.token = connection.token;
         run.session = connection.session.take();
+        run.sample = connection.sample.take();
         run.input.extend_from_slice(input);
         std::mem::swap(&mut run.commands, &mut self.commands);
         true
@@ -100,6 +101,8 @@ impl State {
             } else {
                 connection.out.raw(run.reply.as_bytes());
             }
+            connection.sample = run.sample.take();
+            connection.settle_sample(run.stop);
             connection.put_back(run.rest());
             self.hold(index, run.stop);
             let connection = &self.connections[index];

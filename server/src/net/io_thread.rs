@@ -6,6 +6,7 @@ use crate::clients::inbox::{self, Inbox, Mail};
 use crate::clients::pubsub::Local;
 use crate::commands::Server;
 use crate::config::rows;
+use crate::observability::stages::Sampler;
 use crate::observability::stats::ThreadStats;
 use crate::shard::batch::{Batch, ReturnRing};
 use crate::shard::executor::{Executor, Where};
@@ -97,6 +98,8 @@ pub(super) struct State {
     /// The batch being filled for each worker.
     pub open_batches: Vec<Option<Batch>>,
     pub index: usize,
+    /// Which receives are observed on their way through the stages.
+    pub sampler: Sampler,
     /// Something happened: spinning (`busy-poll-us`) starts anew.
     pub rang: bool,
     /// A send is awaited by something that no other event would set going: its success may be silent, so that the
@@ -159,6 +162,7 @@ impl IoThread {
             returns,
             free_batches,
             index: spec.index,
+            sampler: Sampler::default(),
             rang: false,
             awaits_send: false,
         };
@@ -180,6 +184,8 @@ impl IoThread {
     fn turn(&mut self) -> io::Result<()> {
         inbox::take_deferred(|doorbell| self.driver.ring(doorbell));
         let wait = self.wait();
+        let rate = self.state.server.config.int(rows::LATENCY_SAMPLE_RATE).unsigned_abs();
+        self.state.sampler.turn(rate);
         self.driver.turn(wait, &mut self.state)?;
         self.state.inbox.awake();
         self.state.end_waits();

@@ -5,6 +5,7 @@ use super::io_thread::State;
 use crate::clients::ClientFlags;
 use crate::commands::server_state::ActiveDispatch;
 use crate::config::rows;
+use crate::observability::stages::Sample;
 use crate::shard::executor::Stop;
 use boxcar_resp::{Limits, Parser, Status, encode_command};
 use boxcar_sys::{Handler, ListenerId, Reading, Token};
@@ -26,7 +27,15 @@ impl Handler for State {
         self.inbox.awake();
         self.stats.metrics.net_input_bytes.add(data.len() as u64);
         self.stats.metrics.reads_processed.add(1);
+        let sampled = self.sampler.take();
         let Some(connection) = self.connection(token) else { return Reading::Pause };
+        if let Some(woke) = sampled
+            && connection.sample.is_none()
+            && connection.input.is_empty()
+            && connection.may_execute()
+        {
+            connection.sample = Some(Box::new(Sample::new(woke)));
+        }
         let total = &connection.client.net_bytes[0];
         total.store(total.load(Relaxed) + data.len() as u64, Relaxed);
         if connection.closing || connection.closed {
@@ -36,6 +45,8 @@ impl Handler for State {
         if connection.input.is_empty() && connection.may_execute() {
             let consumed = self.run(index, data);
             let connection = &mut self.connections[index];
+            // The rest of a command comes when the client likes: that is no time of ours.
+            connection.sample.take_if(|sample| sample.reached().is_none());
             if !connection.closing {
                 connection.input.extend_from_slice(&data[consumed..]);
             }
@@ -181,14 +192,22 @@ impl State {
     /// Executes the parsed commands, here or on a worker; returns how many of the `consumed` bytes are done with.
     fn execute(&mut self, index: usize, input: &[u8], consumed: usize) -> usize {
         self.keep_order(index);
+        self.connections[index].sample_parsed();
         let at_home = std::mem::take(&mut self.connections[index].at_home);
         if self.server.dispatch() == ActiveDispatch::Rings && !at_home {
             return if self.dispatch(index, &input[..consumed]) { consumed } else { 0 };
         }
         let limit = self.server.output_bound();
         let connection = &mut self.connections[index];
+        if let Some(sample) = &mut connection.sample {
+            sample.begin();
+        }
         let (session, out) = (&mut connection.session, &mut connection.out);
         let stop = self.executor.execute(session, input, &self.commands, out, limit);
+        if let Some(sample) = &mut connection.sample {
+            sample.executed(stop.unexecuted() == Some(0));
+        }
+        connection.settle_sample(stop);
         self.mark_dirty(index);
         let done = match stop.unexecuted() {
             None => consumed,

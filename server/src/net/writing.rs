@@ -3,6 +3,7 @@
 use super::connection::KEPT_BYTES;
 use super::io_thread::{IoThread, State};
 use crate::clients::pubsub::Message;
+use crate::observability::stages::Stage;
 use boxcar_sys::{Sent, Token};
 use std::io;
 use std::sync::Arc;
@@ -47,6 +48,13 @@ impl IoThread {
                 let total = &connection.client.net_bytes[1];
                 total.store(total.load(Relaxed) + bytes as u64, Relaxed);
                 let token = connection.token;
+                if let Some(sample) = &mut connection.sample
+                    && sample.reached() == Some(Stage::Executed)
+                {
+                    sample.reach(Stage::Written);
+                    // Its end is to be seen when it happens, not when something else does.
+                    state.awaits_send = true;
+                }
                 match driver.send(token, buffer) {
                     Sent::Pending => {
                         state.awaits_send |= connection.closing
@@ -90,6 +98,12 @@ impl State {
             }
             return;
         }
+        if let Some(mut sample) = connection.sample.take_if(|sample| sample.reached() == Some(Stage::Written))
+        {
+            sample.reach(Stage::Sent);
+            self.stats.record_stages(&sample);
+        }
+        let Some(connection) = self.connection(token) else { return };
         let resumes = std::mem::take(&mut connection.held.output_full);
         let more = !connection.out.is_empty()
             || !connection.pushes.is_empty()

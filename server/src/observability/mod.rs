@@ -9,4 +9,5 @@ pub mod histogram;
 pub mod latency;
 pub mod log;
 pub mod slowlog;
+pub mod stages;
 pub mod stats;

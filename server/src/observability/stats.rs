@@ -5,6 +5,7 @@
 use super::defragmentation::DefragmentationFigures;
 use super::expiry::ExpiryFigures;
 use super::histogram::{Histogram, Snapshot};
+use super::stages::{self, Sample, StageHistograms};
 use boxcar_sys::Counters;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -141,11 +142,17 @@ pub struct ThreadStats {
     pub memory_debt: Counter,
     /// One entry per command row, indexed by command id.
     pub commands: Box<[CommandCounters]>,
+    stages: OnceLock<StageHistograms>,
     /// The counters of the thread's driver, if it has one, as it last published them.
     driver: [AtomicU64; Counters::COUNT],
 }
 
 impl ThreadStats {
+    /// Records where the time of a sampled request went. Only the owning thread may call this.
+    pub fn record_stages(&self, sample: &Sample) {
+        self.stages.get_or_init(StageHistograms::default).record(sample);
+    }
+
     /// Shows the driver's counters to other threads.
     pub fn publish_driver(&self, counters: &Counters) {
         for (shown, (_, value)) in self.driver.iter().zip(counters.rows()) {
@@ -191,6 +198,7 @@ impl Stats {
             metrics: Metrics::default(),
             memory_debt: Counter::default(),
             commands: (0..self.commands).map(|_| CommandCounters::default()).collect(),
+            stages: OnceLock::new(),
             driver: [const { AtomicU64::new(0) }; Counters::COUNT],
         });
         self.threads().push(Arc::clone(&block));
@@ -254,6 +262,22 @@ impl Stats {
         }
     }
 
+    /// The distribution of each stage's time over all sampled requests.
+    pub fn stages(&self) -> [Snapshot; stages::COUNT] {
+        let mut sums = Default::default();
+        for histograms in self.threads().iter().filter_map(|thread| thread.stages.get()) {
+            histograms.add_to(&mut sums);
+        }
+        sums
+    }
+
+    /// Forgets the sampled requests.
+    pub fn reset_stages(&self) {
+        for histograms in self.threads().iter().filter_map(|thread| thread.stages.get()) {
+            histograms.reset();
+        }
+    }
+
     /// Counts an error reply by its code.
     pub fn count_error(&self, text: &str) {
         let code = text.split([' ', '\r', '\n']).next().unwrap_or_default();
@@ -286,6 +310,7 @@ impl Stats {
                 }
             }
         }
+        self.reset_stages();
         self.errors.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.sampler.reset();
         self.expiry.reset();

@@ -3,6 +3,7 @@
 
 use super::executor::{Executor, Stop};
 use crate::clients::{Inbox, Session};
+use crate::observability::stages::Sample;
 use boxcar_resp::{Commands, Protocol, Reply};
 use boxcar_sys::Token;
 use crossbeam_queue::ArrayQueue;
@@ -22,6 +23,8 @@ pub struct Run {
     pub reply: Reply,
     /// Where execution stopped.
     pub stop: Stop,
+    /// Set when this is observed.
+    pub sample: Option<Box<Sample>>,
 }
 
 impl Run {
@@ -33,6 +36,7 @@ impl Run {
             commands: Commands::default(),
             reply: Reply::new(Protocol::Resp2),
             stop: Stop::Finished,
+            sample: None,
         }
     }
 
@@ -103,6 +107,7 @@ impl Batch {
             run.reply.clear();
             run.reply.buffer_mut().shrink_to(KEPT_BYTES);
             run.stop = Stop::Finished;
+            run.sample = None;
         }
         self.used = 0;
         self.bytes = 0;
@@ -111,8 +116,14 @@ impl Batch {
     /// Executes all runs and sends the batch home.
     pub fn execute(mut self, executor: &Executor, output_limit: usize) {
         for run in self.runs() {
+            if let Some(sample) = &mut run.sample {
+                sample.begin();
+            }
             run.stop =
                 executor.execute(&mut run.session, &run.input, &run.commands, &mut run.reply, output_limit);
+            if let Some(sample) = &mut run.sample {
+                sample.executed(run.stop.unexecuted() == Some(0));
+            }
         }
         let home = Arc::clone(&self.home);
         home.push(self);

@@ -42,6 +42,7 @@ const COUNTERS: &[Counter] = &[
     ("probe_unstamped", |c| c.probe_unstamped),
     ("probe_lost", |c| c.probe_lost),
     ("probe_entered", |c| c.probe_entered),
+    ("probe_displaced", |c| c.probe_displaced),
     ("probe_refused", |c| c.probe_refused),
     ("out_foreign", |c| c.out_foreign),
 ];
@@ -134,15 +135,24 @@ pub fn latency(loaded: &Loaded) -> Result<Vec<WireLatency>, SteeringError> {
         let mut sum = Sum::new();
         fine(loaded, class)?.iter().for_each(|cpu| sum.add(cpu));
         if sum.count() > 0 {
-            found.push(WireLatency {
-                class: class_name(class),
-                replies: sum.count(),
-                percentiles_us: sum.percentiles_us(),
-                cumulative_us: sum.cumulative_us(),
-            });
+            found.push(shown(class_name(class), &sum));
         }
     }
     Ok(found)
+}
+
+/// The same over all classes.
+pub fn total(loaded: &Loaded) -> Result<WireLatency, SteeringError> {
+    let mut sum = Sum::new();
+    for class in 0..CLASSES {
+        fine(loaded, class)?.iter().for_each(|cpu| sum.add(cpu));
+    }
+    Ok(shown("all".to_owned(), &sum))
+}
+
+fn shown(class: String, sum: &Sum) -> WireLatency {
+    let (replies, percentiles_us) = (sum.count(), sum.percentiles_us());
+    WireLatency { class, replies, percentiles_us, cumulative_us: sum.cumulative_us() }
 }
 
 /// INFO ebpf of a server without the programs.
@@ -155,7 +165,8 @@ pub fn info_off(reason: &str, text: &mut String) {
 pub fn info(loaded: &Loaded, config: &Config, text: &mut String) {
     line(text, "status", format_args!("running"));
     for (interface, in_driver) in &loaded.attached {
-        line(text, &format!("interface_{}", interface.name), format_args!("{}", mode_name(*in_driver)));
+        let state = if interface.is_there() { mode_name(*in_driver) } else { "gone" };
+        line(text, &format!("interface_{}", interface.name), format_args!("{state}"));
     }
     line(text, "steering", format_args!("{}", config.render(rows::XDP_STEERING)));
     let probe = match (loaded.no_probe, loaded.settings.probe) {

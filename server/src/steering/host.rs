@@ -3,7 +3,7 @@
 use super::SteeringError;
 use boxcar_ebpf_abi::layout::Address;
 use nix::ifaddrs::{InterfaceAddress, getifaddrs};
-use nix::net::if_::InterfaceFlags;
+use nix::net::if_::{InterfaceFlags, if_indextoname, if_nametoindex};
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -14,6 +14,8 @@ use std::path::Path;
 pub struct Interface {
     /// Its name.
     pub name: String,
+    /// Its number, which no other interface of this namespace gets after it.
+    pub index: u32,
     /// No hardware of its own, as far as can be seen: veth, tap, bridge, loopback, virtio. Such devices hand over frames
     /// whose checksums are not filled in yet.
     pub is_virtual: bool,
@@ -112,7 +114,16 @@ fn interface(name: String, here: &[InterfaceAddress]) -> Result<Interface, Steer
         return fail(&name, "its frames do not begin with an Ethernet header");
     }
     let is_virtual = is_virtual(&name);
-    Ok(Interface { name, is_virtual })
+    let Ok(index) = if_nametoindex(name.as_str()) else { return fail(&name, "it is gone") };
+    Ok(Interface { name, index, is_virtual })
+}
+
+impl Interface {
+    /// Whether it still exists, whatever it is called: under its name there may be another by now.
+    pub fn is_there(&self) -> bool {
+        // The wrapper takes the failure for an empty name.
+        if_indextoname(self.index).is_ok_and(|name| !name.is_empty())
+    }
 }
 
 /// What cannot be seen is taken for virtual: that costs speed, the other mistake would cost packets.
@@ -160,7 +171,9 @@ mod tests {
     fn the_loopback_interface_serves_and_others_are_refused_by_name() {
         let own = own_addresses(&["127.0.0.1".parse().unwrap()]).unwrap();
         let found = chosen_interfaces("auto", &own).unwrap();
-        assert_eq!(found, [Interface { name: "lo".to_owned(), is_virtual: true }]);
+        assert_eq!(found, [Interface { name: "lo".to_owned(), index: 1, is_virtual: true }]);
+        assert!(found[0].is_there());
+        assert!(!Interface { index: u32::MAX >> 1, ..found[0].clone() }.is_there());
         let error = chosen_interfaces("nosuch0", &own).unwrap_err().to_string();
         assert_eq!(error, "interface nosuch0: there is none of this name");
     }

@@ -4,6 +4,7 @@ use super::error::{SteeringError, described};
 use super::host::{self, Interface};
 use super::pins::{PINNED, Pins, this_process};
 use super::runner::Plan;
+use super::told::Told;
 use crate::config::choices::{XdpMode, XdpSteering};
 use crate::config::guard::GuardRules;
 use crate::config::{Config, rows};
@@ -15,8 +16,8 @@ use aya::programs::{LinkOrder, ProgramError, SchedClassifier, SkReuseport, Xdp, 
 use aya::util::{KernelVersion, nr_cpus};
 use aya::{Ebpf, EbpfLoader};
 use boxcar_ebpf_abi::layout::{
-    Address, CLASS_BYTES, CPUS_MAX, GROUPS_MAX, Latency, NO_THREAD, PREFIX_ALLOW, PREFIX_DENY, STEER_CPU,
-    STEER_OFF, STEER_QUEUE, Settings, THREADS_MAX,
+    Address, CLASS_BYTES, CPUS_MAX, GROUPS_MAX, Latency, NO_THREAD, OWN_PLACES, PREFIX_ALLOW, PREFIX_DENY,
+    STEER_CPU, STEER_OFF, STEER_QUEUE, Settings, THREADS_MAX, own_place,
 };
 use boxcar_ebpf_abi::names;
 use std::collections::BTreeSet;
@@ -40,6 +41,8 @@ pub struct Loaded {
     /// Why the probe cannot run here.
     pub(super) no_probe: Option<&'static str>,
     pub(super) pins: Pins,
+    /// What the programs tell the log.
+    pub(super) told: Told,
 }
 
 /// Finds a map as its type.
@@ -82,13 +85,15 @@ impl Loaded {
         let cpus =
             nr_cpus().map_err(|(_, source)| SteeringError::System { what: "counting CPUs", source })?;
         let most = cpus.min(CPUS_MAX) as u32;
-        let ebpf = EbpfLoader::new()
+        let mut ebpf = EbpfLoader::new()
             .map_max_entries(names::CPUS, most)
             .map_max_entries(names::CPUS_FRAGS, most)
             .load(OBJECT)?;
         let has_tc_links = KernelVersion::current().is_ok_and(|kernel| kernel >= KernelVersion::new(6, 6, 0));
         let no_probe = (!has_tc_links).then_some("it takes Linux 6.6, where tc programs have links");
-        let mut loaded = Self { ebpf, settings, own: BTreeSet::new(), attached: Vec::new(), no_probe, pins };
+        let told = Told::open(&mut ebpf)?;
+        let mut loaded =
+            Self { ebpf, settings, own: BTreeSet::new(), attached: Vec::new(), no_probe, pins, told };
         loaded.fill(plan, cpus)?;
         loaded.set_guard(config)?;
         loaded.set_probe(config)?;
@@ -107,7 +112,6 @@ impl Loaded {
             return Ok(());
         }
         let mut threads_of_cpus = vec![NO_THREAD; cpus.min(CPUS_MAX)];
-        let mut thread_cpus: Array<_, u32> = map(&mut self.ebpf, names::THREAD_CPUS)?;
         for (thread, &cpu) in plan.thread_cpus.iter().flatten().enumerate() {
             let Some(first) = threads_of_cpus.get_mut(cpu) else {
                 return Err(SteeringError::Directives(format!("cpu-affinity: there is no CPU {cpu}")));
@@ -115,7 +119,8 @@ impl Loaded {
             if *first == NO_THREAD {
                 *first = thread as u32;
             }
-            thread_cpus.set(thread as u32, cpu as u32, 0).map_err(in_map(names::THREAD_CPUS))?;
+            // `settings` has made sure that there are not more threads; a CPU of this machine's is below CPUS_MAX here.
+            self.settings.thread_cpus[thread] = cpu as u16;
         }
         let mut cpu_threads: Array<_, u32> = map(&mut self.ebpf, names::CPU_THREADS)?;
         for (cpu, thread) in threads_of_cpus.iter().enumerate() {
@@ -260,6 +265,15 @@ impl Loaded {
             return Ok(());
         }
         let mut addresses: HashMap<_, Address, u32> = map(&mut self.ebpf, names::ADDRESSES)?;
+        // Written to the programs with the rest of the settings, below.
+        self.settings.own_v4 = [0; OWN_PLACES];
+        for ip in own.iter().filter(|ip| ip.is_ipv4()) {
+            let word = host::address(*ip).words[3];
+            let place = &mut self.settings.own_v4[own_place(word)];
+            if *place == 0 {
+                *place = word;
+            }
+        }
         for gone in self.own.difference(&own) {
             addresses.remove(&host::address(*gone)).map_err(in_map(names::ADDRESSES))?;
         }
@@ -267,7 +281,7 @@ impl Loaded {
             addresses.insert(host::address(*new), 1, 0).map_err(in_map(names::ADDRESSES))?;
         }
         self.own = own;
-        Ok(())
+        self.write_settings()
     }
 
     /// Sets every histogram to zero.
@@ -333,7 +347,7 @@ fn settings(config: &Config, plan: &Plan<'_>) -> Result<Settings, SteeringError>
         }
     }
     let threads = plan.listeners.len() as u32;
-    Ok(Settings { steering, threads, ports: [plan.port, 0, 0, 0], ..Settings::default() })
+    Ok(Settings { steering, threads, ports: [plan.port, 0, 0, 0], ..Settings::OFF })
 }
 
 /// How a mode is called in the log and in INFO.

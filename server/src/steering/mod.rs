@@ -2,6 +2,7 @@
 //!
 //! - `host`: what this machine and its interfaces allow.
 //! - `loader`: the object, the programs, where they are attached.
+//! - `told`: what the programs tell the log.
 //! - `pins`: the maps under `/sys/fs/bpf/boxcar/<port>`, for bpftool.
 //! - `figures`: INFO ebpf and LATENCY WIRE.
 //! - `runner`: the handle that the server keeps, and the thread that keeps the tables true.
@@ -15,6 +16,7 @@ mod host;
 mod loader;
 mod pins;
 mod runner;
+mod told;
 
 pub use error::SteeringError;
 pub use runner::{Plan, Steering};

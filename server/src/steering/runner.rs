@@ -142,6 +142,8 @@ impl Steering {
 struct Watch {
     told_of_checksums: bool,
     told_of_failure: bool,
+    /// Numbers of interfaces that were seen to be gone.
+    gone: Vec<u32>,
 }
 
 impl Watch {
@@ -153,7 +155,22 @@ impl Watch {
         }
     }
 
+    fn look_for_interfaces(&mut self, loaded: &Loaded) {
+        for (interface, _) in &loaded.attached {
+            if !self.gone.contains(&interface.index) && !interface.is_there() {
+                self.gone.push(interface.index);
+                tracing::warn!(
+                    "XDP: the interface {} is gone: what comes in by another is served, but neither steered nor measured. A \
+                     restart attaches the programs to what is there then",
+                    interface.name
+                );
+            }
+        }
+    }
+
     fn try_look(&mut self, loaded: &mut Loaded, bound: &[IpAddr]) -> Result<(), SteeringError> {
+        loaded.told.pass_on();
+        self.look_for_interfaces(loaded);
         loaded.refresh_addresses(bound)?;
         if !self.told_of_checksums && figures::partial_checksums(loaded)? > 0 {
             self.told_of_checksums = true;
@@ -201,6 +218,15 @@ impl Wire for Steering {
                 None => figures::latency(loaded).map_err(|error| error.to_string()),
             },
             State::Off(reason) => Err(reason.clone()),
+        }
+    }
+
+    fn total(&self) -> Result<Option<WireLatency>, String> {
+        match &*self.state() {
+            State::Running(loaded) if loaded.settings.probe != 0 => {
+                figures::total(loaded).map(Some).map_err(|error| error.to_string())
+            }
+            State::Running(_) | State::Off(_) => Ok(None),
         }
     }
 

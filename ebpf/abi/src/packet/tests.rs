@@ -18,6 +18,29 @@ impl View for Bytes<'_> {
     }
 }
 
+impl Head for Bytes<'_> {
+    fn byte<const AT: usize>(&self) -> u8 {
+        self.0[AT]
+    }
+
+    fn half<const AT: usize>(&self) -> u16 {
+        u16::from_ne_bytes([self.0[AT], self.0[AT + 1]])
+    }
+
+    fn word<const AT: usize>(&self) -> u32 {
+        u32::from_ne_bytes([self.0[AT], self.0[AT + 1], self.0[AT + 2], self.0[AT + 3]])
+    }
+
+    fn holds(&self, bytes: usize) -> bool {
+        bytes <= self.0.len()
+    }
+}
+
+/// What the programs ask first.
+fn read_plain(frame: &[u8]) -> Option<Segment> {
+    if frame.len() < PLAIN { None } else { plain(&Bytes(frame)) }
+}
+
 fn parsed(frame: &[u8]) -> Frame {
     parse(&Bytes(frame))
 }
@@ -87,6 +110,28 @@ fn plain_ipv4() {
     assert_eq!((found.source_port, found.destination_port), (50_000, 6379));
     assert_eq!((found.sequence, found.acknowledgment, found.flags), (7, 9, ACK));
     assert_eq!((found.payload, found.tcp_length, found.end()), (33, 53, 40));
+}
+
+#[test]
+fn what_is_plain_is_read_alike_and_nothing_else_is() {
+    for options in 0..=10 {
+        for payload in [0, 1, 1400] {
+            let frame = ethernet(&[], TYPE_IPV4, &v4(0, &tcp_bytes(options, payload)));
+            assert_eq!(read_plain(&frame), Some(segment(&frame)));
+        }
+    }
+    let mut padded = ethernet(&[], TYPE_IPV4, &v4(0, &tcp_bytes(0, 0)));
+    padded[15] = 0xff;
+    padded.resize(60, 9);
+    assert_eq!(read_plain(&padded), Some(segment(&padded)), "padding, and a type of service");
+    let tcp = tcp_bytes(0, 20);
+    for other in [
+        ethernet(&[TYPE_VLAN], TYPE_IPV4, &v4(0, &tcp)),
+        ethernet(&[], TYPE_IPV4, &v4(1, &tcp)),
+        ethernet(&[], TYPE_IPV6, &v6(&[], &tcp)),
+    ] {
+        assert_eq!(read_plain(&other), None);
+    }
 }
 
 #[test]
@@ -236,7 +281,7 @@ fn random_frames_are_answered() {
         state ^= state << 17;
         state
     };
-    let mut segments = 0;
+    let (mut segments, mut plain_ones) = (0, 0);
     for round in 0..200_000 {
         let mut frame: Vec<u8> = (0..random() % 200).map(|_| random() as u8).collect();
         let kind = [TYPE_IPV4, TYPE_IPV6, TYPE_VLAN, TYPE_QINQ][round % 4];
@@ -244,7 +289,7 @@ fn random_frames_are_answered() {
             frame[12..14].copy_from_slice(&kind.to_be_bytes());
             match kind {
                 TYPE_IPV4 => {
-                    frame[14] = 0x40 | (random() % 16) as u8;
+                    frame[14] = if round % 3 == 0 { 0x45 } else { 0x40 | (random() % 16) as u8 };
                     frame[16] = 0;
                     frame[20] &= 0x40;
                     frame[21] = 0;
@@ -258,10 +303,14 @@ fn random_frames_are_answered() {
                 _ => {}
             }
         }
+        if let Some(found) = read_plain(&frame) {
+            plain_ones += 1;
+            assert_eq!(parsed(&frame), Frame::Tcp(found));
+        }
         if let Frame::Tcp(found) = parsed(&frame) {
             segments += 1;
             assert!(found.payload <= found.tcp_length - 20 && found.tcp_length as usize <= frame.len() - 34);
         }
     }
-    assert!(segments > 1000, "the frames are too random to test anything: {segments}");
+    assert!(segments > 1000 && plain_ones > 500, "too random to test anything: {segments} {plain_ones}");
 }

@@ -172,7 +172,7 @@ fn client_list() {
     let mine = format!(
         "id=1 addr=127.0.0.1:50000 laddr=127.0.0.1:6379 fd=8 name=me age=5 idle=5 flags=N db=0 sub=0 psub=0 \
          ssub=0 multi=-1 qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=0 \
-         tot-mem={size} events=r cmd=client|info user=default redir=-1 resp=2 lib-name=lib lib-ver=7\n"
+         tot-mem={size} events=r cmd=client|info user=default redir=-1 resp=2 lib-name=lib lib-ver=7 io-thread=0\n"
     );
     server.check("CLIENT INFO", &format!("${}|{mine}", mine.len()));
     let all = legible(&server.run(&["CLIENT", "LIST"]));

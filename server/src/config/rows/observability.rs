@@ -18,6 +18,9 @@ directives! {
     /// Keep a histogram of each command's duration.
     LATENCY_TRACKING: bool = switch("latency-tracking", true);
 
+    /// Of how many receives one is followed through the stages of LATENCY STAGES; 0 = none.
+    LATENCY_SAMPLE_RATE: i64 = number("latency-sample-rate", 0, 0, 1_000_000_000).boxcar_only();
+
     /// Percentiles of the histograms that INFO shows.
     LATENCY_TRACKING_INFO_PERCENTILES: Words =
         words("latency-tracking-info-percentiles", &["50", "99", "99.9"], &PERCENTILES);

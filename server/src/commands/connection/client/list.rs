@@ -139,7 +139,7 @@ fn flag_letters(flags: ClientFlags) -> String {
     if letters.is_empty() { "N".to_owned() } else { letters }
 }
 
-/// Appends a connection's line with Redis 7.2's fields in Redis's order. Figures of buffers that do not exist
+/// Appends a connection's line with Redis 7.2's fields and the I/O thread of 8.0, in Redis's order. Figures of buffers that do not exist
 /// here (spare room, argument copies, reply blocks) are zero.
 fn write_line(out: &mut Vec<u8>, cx: &Cx<'_, '_>, client: &Client) {
     let labels = client.labels().clone();
@@ -179,7 +179,10 @@ fn write_line(out: &mut Vec<u8>, cx: &Cx<'_, '_>, client: &Client) {
     out.extend_from_slice(&labels.library_name);
     out.extend_from_slice(b" lib-ver=");
     out.extend_from_slice(&labels.library_version);
-    out.push(b'\n');
+    text.clear();
+    writeln!(text, " io-thread={}", client.wake_target().0.index())
+        .expect("writing to a String does not fail");
+    out.extend_from_slice(text.as_bytes());
 }
 
 /// The command a connection executes, or executed last. For the asking connection that is this very one,

@@ -2,6 +2,8 @@
 
 use crate::commands::{Entry, Server};
 use crate::config::rows;
+use crate::observability::histogram::Snapshot;
+use crate::observability::stages::NAMES;
 use std::fmt::Write as _;
 
 /// Entries with their totals; containers with subcommands never execute themselves.
@@ -41,6 +43,14 @@ pub fn latencystats(server: &Server, text: &mut String) {
     if percentiles.is_empty() {
         return;
     }
+    let shown = |latencies: &Snapshot| {
+        let values = percentiles.iter().filter_map(|percent| Some((percent, percent.parse::<f64>().ok()?)));
+        let values = values.map(|(name, percent)| {
+            let micros = latencies.percentile(percent) as f64 / 1000.0;
+            format!("p{name}={micros:.3}")
+        });
+        values.collect::<Vec<_>>().join(",")
+    };
     for (entry, totals) in executed(server) {
         if totals.calls == 0 {
             continue;
@@ -49,15 +59,13 @@ pub fn latencystats(server: &Server, text: &mut String) {
         if latencies.count() == 0 {
             continue;
         }
-        let values: Vec<String> = percentiles
-            .iter()
-            .filter_map(|percent| Some((percent, percent.parse::<f64>().ok()?)))
-            .map(|(name, percent)| {
-                let micros = latencies.percentile(percent) as f64 / 1000.0;
-                format!("p{name}={micros:.3}")
-            })
-            .collect();
-        write!(text, "latency_percentiles_usec_{}:{}\r\n", entry.name, values.join(","))
+        write!(text, "latency_percentiles_usec_{}:{}\r\n", entry.name, shown(&latencies))
             .expect("writing to a String does not fail");
+    }
+    for (name, stage) in NAMES.iter().zip(&server.stats.stages()) {
+        if stage.count() > 0 {
+            write!(text, "latency_stage_usec_{name}:{}\r\n", shown(stage))
+                .expect("writing to a String does not fail");
+        }
     }
 }

@@ -2,10 +2,12 @@
 //!
 //! - `graph`: LATENCY GRAPH's drawing.
 //! - `doctor`: LATENCY DOCTOR's report.
+//! - `stages`: LATENCY STAGES, where the time of sampled requests goes.
 //! - `wire`: LATENCY WIRE, what the kernel-side probe has measured.
 
 mod doctor;
 mod graph;
+mod stages;
 mod wire;
 
 use super::{ADMIN_FLAGS, HELP, ROW};
@@ -76,6 +78,16 @@ const RESET: Command = Command {
     ..LATENCY_ROW
 };
 
+const STAGES: Command = Command {
+    name: "stages",
+    arity: -2,
+    since: "0.1.0",
+    summary: "Returns where the time of sampled requests goes inside the server, or forgets it.",
+    arguments: &[Argument::word("reset", "RESET").optional()],
+    handler: stages::stages,
+    ..LATENCY_ROW
+};
+
 const WIRE: Command = Command {
     name: "wire",
     arity: -2,
@@ -101,6 +113,7 @@ pub const COMMANDS: &[Command] = &[Command {
         HISTORY,
         LATEST,
         RESET,
+        STAGES,
         WIRE,
     ],
     ..ROW

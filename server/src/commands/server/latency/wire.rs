@@ -1,6 +1,8 @@
 //! LATENCY WIRE: how long the host takes to answer, from a request's first frame in to its reply's first frame out.
 
+use crate::commands::wire::WireLatency;
 use crate::commands::{Args, CommandResult, Cx, Error};
+use boxcar_resp::Reply;
 
 /// A map of size classes, each with the figures of LATENCY HISTOGRAM and three percentiles; or, with RESET, OK.
 pub fn wire(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
@@ -18,21 +20,26 @@ pub fn wire(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     cx.reply.map(classes.len());
     for class in classes {
         cx.reply.bulk(class.class.as_bytes());
-        cx.reply.map(5);
-        cx.reply.bulk(b"calls");
-        cx.reply.integer(class.replies as i64);
-        for (name, micros) in ["p50_usec", "p99_usec", "p99.9_usec"].into_iter().zip(class.percentiles_us) {
-            cx.reply.bulk(name.as_bytes());
-            cx.reply.integer(micros as i64);
-        }
-        cx.reply.bulk(b"histogram_usec");
-        cx.reply.map(class.cumulative_us.len());
-        for (micros, count) in class.cumulative_us {
-            cx.reply.integer(micros as i64);
-            cx.reply.integer(count as i64);
-        }
+        write(cx.reply, &class);
     }
     Ok(())
+}
+
+/// The figures of one distribution.
+pub fn write(reply: &mut Reply, found: &WireLatency) {
+    reply.map(5);
+    reply.bulk(b"calls");
+    reply.integer(found.replies as i64);
+    for (name, micros) in ["p50_usec", "p99_usec", "p99.9_usec"].into_iter().zip(found.percentiles_us) {
+        reply.bulk(name.as_bytes());
+        reply.integer(micros as i64);
+    }
+    reply.bulk(b"histogram_usec");
+    reply.map(found.cumulative_us.len());
+    for &(micros, count) in &found.cumulative_us {
+        reply.integer(micros as i64);
+        reply.integer(count as i64);
+    }
 }
 
 fn unavailable(reason: &str) -> Error {
@@ -57,6 +64,10 @@ mod tests {
                 percentiles_us: [8, 16, 16],
                 cumulative_us: vec![(8, 2), (16, 3)],
             }])
+        }
+
+        fn total(&self) -> Result<Option<WireLatency>, String> {
+            Ok(None)
         }
 
         fn reset(&self) -> Result<(), String> {
