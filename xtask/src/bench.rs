@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: release builds of what is measured, then the bench program, which does the measuring.
 //!
 //! Most runs measure the working tree. `ab` builds two commits first, in worktrees below the target directory; `matrix`
-//! builds the server with other allocators; `peers` fetches the peers that are not there.
+//! builds the server with other allocators; `peers` and the runs of one table fetch the peers that are not there.
 
 use crate::machine;
 use crate::workspace::{
@@ -29,6 +29,9 @@ const VARIANTS: [(&str, &[&str]); 2] = [
     ("system", &["--no-default-features"]),
 ];
 
+/// Runs that compare with the peers in one table.
+const TABLES: [&str; 4] = ["stock", "memory", "growth", "waits"];
+
 /// Builds everything that is measured with the profile that ships, then becomes the bench program.
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     machine::meet(machine::BUILD)?;
@@ -48,7 +51,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         if measures {
             let server = build_server()?;
             command.env("BOXCAR_BIN", &server);
-            if ["peers", "matrix", "scaling"].iter().any(|run| name == run) && !names(rest, "--server") {
+            let own = ["peers", "matrix", "scaling"].iter().chain(&TABLES).any(|run| name == run);
+            if own && !names(rest, "--server") {
                 command.arg("--server").arg(&server);
             }
         }
@@ -59,6 +63,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         }
         if measures && name == "peers" {
             prepare_peers(rest, &mut command)?;
+        }
+        if measures && TABLES.iter().any(|run| name == run) {
+            fetch_peers(&mut command)?;
         }
         command.args(rest);
     }
@@ -119,6 +126,12 @@ fn prepare_peers(rest: &[OsString], command: &mut Command) -> anyhow::Result<()>
     {
         command.env("BOXCAR_ORACLE", redis);
     }
+    fetch_peers(command)
+}
+
+/// Fetches redis-server, valkey-server and redis-benchmark unless they are there, and says where they are.
+fn fetch_peers(command: &mut Command) -> anyhow::Result<()> {
+    let target = target_directory()?;
     if std::env::var_os("BOXCAR_PEERS").is_none() {
         let folder = target.join("peers/debian");
         if !folder.join("run").is_file() {

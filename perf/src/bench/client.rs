@@ -42,24 +42,66 @@ impl Client {
         Ok(())
     }
 
-    /// Reads one reply; false for a null. Errors are counted.
-    pub fn reply(&mut self) -> io::Result<bool> {
-        self.read_line()?;
-        match self.line.first() {
-            Some(b'$') if self.line == b"$-1" => Ok(false),
-            Some(b'$') => {
-                let len = self.bulk_len()?;
-                io::copy(&mut Read::take(&mut self.reader, len + 2), &mut io::sink())?;
-                Ok(true)
-            }
-            Some(b'-') => {
-                self.errors += 1;
-                let text = String::from_utf8_lossy(&self.line).into_owned();
-                self.first_error.get_or_insert(text);
-                Ok(true)
-            }
-            _ => Ok(true),
+    /// Appends a command to `requests`.
+    pub fn push<W: AsRef<[u8]>>(&mut self, words: &[W]) {
+        // Writing to a Vec cannot fail.
+        let _ = write!(self.requests, "*{}\r\n", words.len());
+        for word in words {
+            let word: &[u8] = word.as_ref();
+            let _ = write!(self.requests, "${}\r\n", word.len());
+            self.requests.extend_from_slice(word);
+            self.requests.extend_from_slice(b"\r\n");
         }
+    }
+
+    /// Sends one command and reads its reply; the error's text if it is one, which then does not count for the verdict.
+    pub fn call<W: AsRef<[u8]>>(&mut self, words: &[W]) -> io::Result<Result<(), String>> {
+        self.push(words);
+        self.send()?;
+        let (errors, first) = (self.errors, self.first_error.take());
+        self.reply()?;
+        let found = if self.errors > errors { self.first_error.take() } else { None };
+        (self.errors, self.first_error) = (errors, first);
+        Ok(found.map_or(Ok(()), Err))
+    }
+
+    /// Reads one reply; false for a null. Errors are counted, also those inside of an array.
+    pub fn reply(&mut self) -> io::Result<bool> {
+        let (mut outstanding, mut first, mut present) = (1_u64, true, true);
+        while outstanding > 0 {
+            outstanding -= 1;
+            self.read_line()?;
+            match self.line.first() {
+                // A null inside of an array is not the reply's.
+                Some(b'$' | b'*') if self.line[1..] == *b"-1" => present &= !first,
+                Some(b'$') => {
+                    let len = self.announced()?;
+                    self.skip(len + 2)?;
+                }
+                Some(b'*') => outstanding += self.announced()?,
+                Some(b'-') => {
+                    self.errors += 1;
+                    let text = String::from_utf8_lossy(&self.line).into_owned();
+                    self.first_error.get_or_insert(text);
+                }
+                _ => {}
+            }
+            first = false;
+        }
+        Ok(present)
+    }
+
+    fn skip(&mut self, mut len: u64) -> io::Result<()> {
+        while len > 0 {
+            let available = self.reader.fill_buf()?.len() as u64;
+            if available == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            let taken = available.min(len);
+            self.reader.consume(taken as usize);
+            len -= taken;
+        }
+        Ok(())
     }
 
     /// Whether all replies were what was asked for.
@@ -74,7 +116,7 @@ impl Client {
     pub fn info(&mut self, field: &str) -> io::Result<String> {
         self.writer.write_all(b"INFO\r\n")?;
         self.read_line()?;
-        let mut text = vec![0; usize::try_from(self.bulk_len()?).map_err(io::Error::other)? + 2];
+        let mut text = vec![0; usize::try_from(self.announced()?).map_err(io::Error::other)? + 2];
         self.reader.read_exact(&mut text)?;
         let text = String::from_utf8_lossy(&text);
         let value = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
@@ -90,7 +132,7 @@ impl Client {
         Ok(())
     }
 
-    fn bulk_len(&self) -> io::Result<u64> {
+    fn announced(&self) -> io::Result<u64> {
         let text = String::from_utf8_lossy(self.line.get(1..).unwrap_or_default());
         text.parse().map_err(|_| io::Error::other(format!("a length was expected, not {text}")))
     }

@@ -4,8 +4,9 @@
 #![forbid(unsafe_code)]
 
 use boxcar_perf::bench::{
-    AbArguments, BenchArguments, ExpiryArguments, FreeArguments, HitArguments, MatrixArguments,
-    PeersArguments, RepublishArguments, ScalingArguments, SpecificationArguments,
+    AbArguments, BenchArguments, ExpiryArguments, FreeArguments, GrowthArguments, HitArguments,
+    MatrixArguments, MemoryArguments, PeersArguments, RepublishArguments, ScalingArguments,
+    SpecificationArguments, StockArguments, WaitsArguments,
 };
 use boxcar_perf::load::command_line::LoadArguments;
 use boxcar_perf::null::NullArguments;
@@ -41,6 +42,14 @@ enum Run {
     Frees(FreeArguments),
     /// Hit rates of a cache at maxmemory, Boxcar's and its peers'.
     Hits(HitArguments),
+    /// redis-benchmark's whole default list: server CPU time per operation, Boxcar's and its peers'.
+    Stock(StockArguments),
+    /// Bytes per element of every data type, Boxcar's and its peers'.
+    Memory(MemoryArguments),
+    /// What each data type's commands cost at growing sizes, beside redis-server.
+    Growth(GrowthArguments),
+    /// How long GETs on other connections wait while one command takes long.
+    Waits(WaitsArguments),
     /// The same as boxcar-load.
     Load(Box<LoadArguments>),
     /// The same as boxcar-null.
@@ -59,6 +68,10 @@ fn main() -> ExitCode {
         Run::Expiry(arguments) => arguments.execute(),
         Run::Frees(arguments) => arguments.execute(),
         Run::Hits(arguments) => arguments.execute(),
+        Run::Stock(arguments) => arguments.execute(),
+        Run::Memory(arguments) => arguments.execute(),
+        Run::Growth(arguments) => arguments.execute(),
+        Run::Waits(arguments) => arguments.execute(),
         Run::Load(arguments) => arguments.execute(),
         Run::Null(arguments) => arguments.execute(),
     }
