@@ -218,10 +218,11 @@ fn who_reads_too_slowly_is_closed_and_nobody_else_notices(configuration: Configu
     let mut publisher = server.client();
     let text = &"v".repeat(50_000);
     let (published, to_read) = mpsc::sync_channel(LAG);
+    let reader = &mut quick;
     thread::scope(|scope| {
         scope.spawn(move || {
             for (number, ()) in to_read.iter().enumerate() {
-                assert_eq!(payload(&mut quick).len(), text.len(), "message {number}");
+                assert_eq!(payload(reader).len(), text.len(), "message {number}");
             }
         });
         let published = published;
