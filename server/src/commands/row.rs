@@ -104,34 +104,34 @@ bitflags::bitflags! {
     pub struct Categories: u32 {
         /// `@keyspace`
         const KEYSPACE = 1;
-        /// `@string`
-        const STRING = 1 << 1;
-        /// `@connection`
-        const CONNECTION = 1 << 2;
-        /// `@transaction`
-        const TRANSACTION = 1 << 3;
-        /// `@scripting`
-        const SCRIPTING = 1 << 4;
-        /// `@dangerous`
-        const DANGEROUS = 1 << 5;
-        /// `@admin`
-        const ADMIN = 1 << 6;
-        /// `@sortedset`
-        const SORTED_SET = 1 << 12;
-        /// `@geo`
-        const GEO = 1 << 13;
-        /// `@hash`
-        const HASH = 1 << 11;
         /// `@set`
-        const SET = 1 << 10;
+        const SET = 1 << 1;
+        /// `@sortedset`
+        const SORTED_SET = 1 << 2;
+        /// `@list`
+        const LIST = 1 << 3;
+        /// `@hash`
+        const HASH = 1 << 4;
+        /// `@string`
+        const STRING = 1 << 5;
         /// `@bitmap`
-        const BITMAP = 1 << 7;
+        const BITMAP = 1 << 6;
         /// `@hyperloglog`
-        const HYPERLOGLOG = 1 << 8;
+        const HYPERLOGLOG = 1 << 7;
+        /// `@geo`
+        const GEO = 1 << 8;
         /// `@stream`
         const STREAM = 1 << 9;
-        /// `@list`
-        const LIST = 1 << 10;
+        /// `@admin`
+        const ADMIN = 1 << 10;
+        /// `@dangerous`
+        const DANGEROUS = 1 << 11;
+        /// `@connection`
+        const CONNECTION = 1 << 12;
+        /// `@transaction`
+        const TRANSACTION = 1 << 13;
+        /// `@scripting`
+        const SCRIPTING = 1 << 14;
     }
 }
 
