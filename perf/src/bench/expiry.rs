@@ -7,6 +7,7 @@ use super::client::Client;
 use super::command_line::{boxcar, peer};
 use super::host::Host;
 use super::servers::{Candidate, Server};
+use super::tables::{Workplace, publish};
 use super::{BenchError, ServerError};
 use crate::load::command_line::seconds;
 use crate::load::{self, Endpoint, Extent, LoadOptions, LoadReport, Mix, Pace, Values};
@@ -14,7 +15,6 @@ use boxcar_sys::affinity::CpuList;
 use boxcar_sys::clock::wall_ms;
 use clap::Args;
 use std::fmt::Write as _;
-use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -85,11 +85,11 @@ impl ExpiryArguments {
     fn measure(&self) -> Result<(), BenchError> {
         let host = Host::read(self.server_cpu);
         let mut table = self.head(&host);
-        let directory = std::env::temp_dir().join(format!("boxcar-expiry-{}", std::process::id()));
+        let work = Workplace::new("expiry");
         for name in &self.servers {
             let found = if name.starts_with("boxcar") { boxcar(&self.server, name, &[]) } else { peer(name) };
             let lines = found.and_then(|candidate| {
-                self.one(&candidate, &directory).map_err(|error| format!("{name}: {error}"))
+                self.one(&candidate, work.path()).map_err(|error| format!("{name}: {error}"))
             });
             match lines {
                 Ok(lines) => {
@@ -99,15 +99,7 @@ impl ExpiryArguments {
                 Err(reason) => eprintln!("left out: {reason}"),
             }
         }
-        // Servers are stopped by now; a directory that cannot be removed does not make the figures worse.
-        let _left = fs::remove_dir_all(&directory);
-        println!("{table}");
-        if self.results.as_os_str() != "none" {
-            let path = self.results.join(format!("{}-{}.md", host.date, self.name));
-            fs::write(&path, table).map_err(|source| BenchError::File { path: path.clone(), source })?;
-            println!("written to {}", path.display());
-        }
-        Ok(())
+        publish(&self.results, &host, &self.name, &table)
     }
 
     fn head(&self, host: &Host) -> String {

@@ -7,11 +7,11 @@ use super::client::Client;
 use super::command_line::{boxcar, peer};
 use super::host::Host;
 use super::servers::{Candidate, Server};
+use super::tables::{Workplace, publish};
 use super::{BenchError, ServerError};
 use boxcar_sys::affinity::{CpuList, pin_current_thread};
 use clap::Args;
 use std::fmt::Write as _;
-use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -91,7 +91,7 @@ impl FreeArguments {
     fn measure(&self) -> Result<(), BenchError> {
         let host = Host::read(self.server_cpu);
         let mut table = self.head(&host);
-        let directory = std::env::temp_dir().join(format!("boxcar-frees-{}", std::process::id()));
+        let work = Workplace::new("frees");
         pin_current_thread(&CpuList::from_iter([self.load_cpu]))?;
         for name in &self.servers {
             let rings = ["--dispatch", "rings"].map(str::to_owned);
@@ -104,7 +104,8 @@ impl FreeArguments {
                 let ways = if *kind == "set" { &WAYS[..] } else { &WAYS[..COMMON_WAYS] };
                 for (way, commands) in ways {
                     let line = found.clone().and_then(|candidate| {
-                        let server = candidate.start(&CpuList::from_iter([self.server_cpu]), &directory, &[]);
+                        let server =
+                            candidate.start(&CpuList::from_iter([self.server_cpu]), work.path(), &[]);
                         let seen = server.and_then(|server| self.one(&server, add, commands));
                         seen.map(|seen| seen.line(&candidate, kind, way))
                             .map_err(|error| format!("{name}: {error}"))
@@ -119,15 +120,7 @@ impl FreeArguments {
                 }
             }
         }
-        // Servers are stopped by now; a directory that cannot be removed does not make the figures worse.
-        let _left = fs::remove_dir_all(&directory);
-        println!("{table}");
-        if self.results.as_os_str() != "none" {
-            let path = self.results.join(format!("{}-{}.md", host.date, self.name));
-            fs::write(&path, table).map_err(|source| BenchError::File { path: path.clone(), source })?;
-            println!("written to {}", path.display());
-        }
-        Ok(())
+        publish(&self.results, &host, &self.name, &table)
     }
 
     fn head(&self, host: &Host) -> String {

@@ -7,6 +7,7 @@ use super::client::Client;
 use super::command_line::{boxcar, peer};
 use super::host::Host;
 use super::servers::Candidate;
+use super::tables::{Workplace, publish};
 use super::{BenchError, ServerError};
 use boxcar_sys::affinity::CpuList;
 use clap::Args;
@@ -14,7 +15,6 @@ use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use rand_distr::{Distribution, Zipf};
 use std::fmt::Write as _;
-use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -103,14 +103,14 @@ impl HitArguments {
     fn measure(&self) -> Result<(), BenchError> {
         let host = Host::read(self.server_cpu);
         let mut table = self.head(&host);
-        let directory = std::env::temp_dir().join(format!("boxcar-hits-{}", std::process::id()));
+        let work = Workplace::new("hits");
         for policy in &self.policies {
             for name in &self.servers {
                 let found =
                     if name.starts_with("boxcar") { boxcar(&self.server, name, &[]) } else { peer(name) };
                 let outcome = found.and_then(|candidate| {
                     let outcome =
-                        self.one(&candidate, policy, &directory).map_err(|error| format!("{name}: {error}"));
+                        self.one(&candidate, policy, work.path()).map_err(|error| format!("{name}: {error}"));
                     Ok((candidate, outcome?))
                 });
                 match outcome {
@@ -123,15 +123,7 @@ impl HitArguments {
                 }
             }
         }
-        // Servers are stopped by now; a directory that cannot be removed does not make the figures worse.
-        let _left = fs::remove_dir_all(&directory);
-        println!("{table}");
-        if self.results.as_os_str() != "none" {
-            let path = self.results.join(format!("{}-{}.md", host.date, self.name));
-            fs::write(&path, table).map_err(|source| BenchError::File { path: path.clone(), source })?;
-            println!("written to {}", path.display());
-        }
-        Ok(())
+        publish(&self.results, &host, &self.name, &table)
     }
 
     fn head(&self, host: &Host) -> String {

@@ -35,14 +35,19 @@ impl TableArguments {
 
     /// Prints the page, and writes it to the results as DATE-`name`.md.
     pub fn publish(&self, host: &Host, name: &str, page: &str) -> Result<(), BenchError> {
-        println!("{page}");
-        if self.results.as_os_str() != "none" {
-            let path = self.results.join(format!("{}-{name}.md", host.date));
-            fs::write(&path, page).map_err(|source| BenchError::File { path: path.clone(), source })?;
-            println!("written to {}", path.display());
-        }
-        Ok(())
+        publish(&self.results, host, name, page)
     }
+}
+
+/// Prints the page, and writes it to `results` as DATE-`name`.md unless that is "none".
+pub(super) fn publish(results: &Path, host: &Host, name: &str, page: &str) -> Result<(), BenchError> {
+    println!("{page}");
+    if results.as_os_str() != "none" {
+        let path = results.join(format!("{}-{name}.md", host.date));
+        fs::write(&path, page).map_err(|source| BenchError::File { path: path.clone(), source })?;
+        println!("written to {}", path.display());
+    }
+    Ok(())
 }
 
 /// Those that were found; the others are named.
