@@ -57,25 +57,47 @@ pub(crate) fn short_line(input: &[u8], marker: u8) -> Option<(usize, usize)> {
     None
 }
 
+/// What follows the marker in lines with a number below 1000, and spare bytes.
+static SHORT_LINES: [[u8; 7]; 1000] = short_lines();
+
+const fn short_lines() -> [[u8; 7]; 1000] {
+    let mut lines = [[0; 7]; 1000];
+    let mut value = 0;
+    while value < lines.len() {
+        let (hundreds, tens, ones) = (value / 100, value / 10 % 10, value % 10);
+        let digits = [b'0' + hundreds as u8, b'0' + tens as u8, b'0' + ones as u8];
+        let mut skipped = 3 - digits_below_1000(value);
+        let mut at = 0;
+        while skipped < 3 {
+            lines[value][at] = digits[skipped];
+            skipped += 1;
+            at += 1;
+        }
+        lines[value][at] = b'\r';
+        lines[value][at + 1] = b'\n';
+        value += 1;
+    }
+    lines
+}
+
+const fn digits_below_1000(value: usize) -> usize {
+    1 + (value >= 10) as usize + (value >= 100) as usize
+}
+
 /// Appends `<marker><value>\r\n`, the shape of every length line and integer.
 #[inline]
 pub(crate) fn push_line(buffer: &mut Vec<u8>, marker: u8, value: u64) {
-    if value < 10 {
-        // A constant size: one store.
-        buffer.extend_from_slice(&[marker, b'0' + value as u8, b'\r', b'\n']);
-    } else if value < 100 {
-        let (tens, ones) = (value as u8 / 10, value as u8 % 10);
-        buffer.extend_from_slice(&[marker, b'0' + tens, b'0' + ones, b'\r', b'\n']);
-    } else if value < 1000 {
-        let (hundreds, tens, ones) = (value / 100, value / 10 % 10, value % 10);
-        let digit = |value: u64| b'0' + value as u8;
-        buffer.extend_from_slice(&[marker, digit(hundreds), digit(tens), digit(ones), b'\r', b'\n']);
-    } else {
-        push_long_line(buffer, marker, value);
-    }
+    let Some([a, b, c, d, e, f, g]) = SHORT_LINES.get(value as usize) else {
+        return push_long_line(buffer, marker, value);
+    };
+    // A constant size is one store; the spare bytes go again.
+    let end = buffer.len() + digits_below_1000(value as usize) + 3;
+    buffer.extend_from_slice(&[marker, *a, *b, *c, *d, *e, *f, *g]);
+    buffer.truncate(end);
 }
 
 /// [`push_line`] for values of four digits and more.
+#[inline(never)]
 fn push_long_line(buffer: &mut Vec<u8>, marker: u8, value: u64) {
     let mut digits = itoa::Buffer::new();
     let digits = digits.format(value).as_bytes();

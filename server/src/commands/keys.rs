@@ -6,11 +6,11 @@ use super::blocking::Ready;
 use super::budget::{self, Budget};
 use super::error::{Again, Error};
 use super::events::EventClass;
+use super::held::Held;
 use super::news::News;
 use super::watch::ShardExtension;
 use crate::observability::stats::ThreadStats;
 use boxcar_store::{Ahead, Db, Entry, Keyspace, Kind, Object, OwnedRecord, Place, Record, ShardGuard, Value};
-use smallvec::SmallVec;
 use std::cell::Cell;
 use std::collections::VecDeque;
 
@@ -18,9 +18,6 @@ use std::collections::VecDeque;
 pub type ServerKeyspace = Keyspace<ShardExtension>;
 /// A locked shard of it.
 pub type Shard<'k> = ShardGuard<'k, ShardExtension>;
-
-/// Most shards are locked one at a time; more guards than this move to the heap.
-type Guards<'k> = SmallVec<[Shard<'k>; 4]>;
 
 /// Keys of one command that are prefetched together: as many as a core can have cache misses under way.
 const PREFETCHED_TOGETHER: usize = 16;
@@ -31,8 +28,7 @@ const PREFETCHED_MAX: usize = 1024;
 /// commands.
 pub struct Keys<'k> {
     keyspace: &'k ServerKeyspace,
-    /// Locked shards in ascending order.
-    held: Guards<'k>,
+    held: Held<'k>,
     /// Changed keys that clients wait for, in the order of the changes.
     ready: VecDeque<Ready>,
     /// The selected database.
@@ -59,7 +55,7 @@ impl<'k> Keys<'k> {
     pub fn new(keyspace: &'k ServerKeyspace, stats: &'k ThreadStats, now_ms: i64) -> Self {
         Self {
             keyspace,
-            held: Guards::new(),
+            held: Held::default(),
             ready: VecDeque::new(),
             db: 0,
             now_ms,
@@ -141,21 +137,15 @@ impl<'k> Keys<'k> {
         self.keyspace.locate(key)
     }
 
-    /// The locked shards, ascending. Empty between commands that need none.
-    pub fn held(&self) -> &[Shard<'k>] {
-        &self.held
-    }
-
     /// Whether exactly this shard is held.
     #[inline]
     pub fn holds_only(&self, shard: u32) -> bool {
-        self.held.len() == 1 && self.held[0].shard() == shard
+        self.held.is_only(shard)
     }
 
     /// Adds a locked shard; ascending order is the caller's duty.
     #[inline]
     pub fn hold(&mut self, guard: Shard<'k>) {
-        assert!(self.held.last().is_none_or(|last| last.shard() < guard.shard()), "locks taken out of order");
         self.held.push(guard);
     }
 
@@ -207,7 +197,7 @@ impl<'k> Keys<'k> {
 
     /// Whether this shard is locked.
     pub fn holds_shard(&self, shard: u32) -> bool {
-        self.held.binary_search_by_key(&shard, ShardGuard::shard).is_ok()
+        self.held.contains(shard)
     }
 
     /// The locked shard with this number.
@@ -216,7 +206,7 @@ impl<'k> Keys<'k> {
     /// When it is not locked: the row's key specs and the handler disagree.
     #[inline]
     pub fn shard(&mut self, shard: u32) -> &mut Shard<'k> {
-        held_shard(&mut self.held, self.keyspace.shards(), shard)
+        self.held.get_mut(shard)
     }
 
     /// The selected database's part of a shard, and what the server keeps beside it.
@@ -234,10 +224,15 @@ impl<'k> Keys<'k> {
     }
 
     /// [`Keys::entry`] of a key whose place is known.
-    #[inline]
     pub fn entry_at<'s, 'key>(&'s mut self, place: Place, key: &'key [u8]) -> Entry<'s, 'key> {
-        let Self { held, keyspace, now_ms, stats, db: selected, news, ready, .. } = self;
-        let shard = held_shard(held, keyspace.shards(), place.shard);
+        self.probe(place, key)
+    }
+
+    /// [`Keys::entry_at`] as a part of its caller: a reader needs little of what it finds.
+    #[inline(always)]
+    fn probe<'s, 'key>(&'s mut self, place: Place, key: &'key [u8]) -> Entry<'s, 'key> {
+        let Self { held, now_ms, stats, db: selected, news, ready, .. } = self;
+        let shard = held.get_mut(place.shard);
         let (db, ext) = shard.db_and_ext(*selected);
         match db.into_entry(place.hash, key) {
             Entry::Occupied(entry) if is_due(entry.record(), *now_ms) => {
@@ -294,12 +289,16 @@ impl<'k> Keys<'k> {
     #[inline]
     pub fn inspect_quietly(&mut self, key: &[u8]) -> Option<Record<'_>> {
         let stats = self.stats;
-        let record = self.peek(key);
-        match record {
-            Some(_) => stats.metrics.keyspace_hits.add(1),
-            None => stats.metrics.keyspace_misses.add(1),
+        match self.probe(self.locate(key), key) {
+            Entry::Occupied(entry) => {
+                stats.metrics.keyspace_hits.add(1);
+                Some(entry.into_record())
+            }
+            Entry::Vacant(_) => {
+                stats.metrics.keyspace_misses.add(1);
+                None
+            }
         }
-        record
     }
 
     /// Looks a key up without leaving traces.
@@ -316,7 +315,7 @@ impl<'k> Keys<'k> {
     #[inline]
     pub fn view(&self, key: &[u8]) -> Option<Record<'_>> {
         let place = self.locate(key);
-        let guard = &self.held[held_index(&self.held, self.keyspace.shards(), place.shard)];
+        let guard = self.held.get(place.shard);
         guard.record(self.db, place.hash, key).filter(|&record| !is_due(record, self.now_ms))
     }
 
@@ -409,8 +408,8 @@ impl<'k> Keys<'k> {
     /// Tells whom it concerns that a key of the selected database has changed.
     #[cold]
     fn tell(&mut self, place: Place, key: &[u8]) {
-        let Self { held, keyspace, db, news, .. } = self;
-        let shard = held_shard(held, keyspace.shards(), place.shard);
+        let Self { held, db, news, .. } = self;
+        let shard = held.get_mut(place.shard);
         news.changed(shard.ext(), *db, key);
         self.make_ready(place, key);
         if self.news.was_missing(self.db, key) && self.exists(key) {
@@ -429,7 +428,7 @@ impl<'k> Keys<'k> {
     /// Forgets keys that clients have in their caches, of the held shards, until there are no more than `max` in all.
     pub fn evict_tracked(&mut self, max: usize) {
         let cause = self.news.came_across();
-        for shard in &mut self.held {
+        for shard in self.held.iter_mut() {
             if let Some(concerned) = shard.ext().concerned() {
                 self.news.mailed_self |= concerned.tracked.evict(max, cause);
             }
@@ -486,26 +485,6 @@ impl<'k> Keys<'k> {
             },
         }
     }
-}
-
-/// The locked shard with this number.
-#[inline]
-fn held_shard<'s, 'k>(held: &'s mut Guards<'k>, shards: usize, shard: u32) -> &'s mut Shard<'k> {
-    let index = held_index(held, shards, shard);
-    &mut held[index]
-}
-
-/// Where the locked shard with this number is.
-#[inline]
-fn held_index(held: &[Shard<'_>], shards: usize, shard: u32) -> usize {
-    let index = match held.len() {
-        1 => 0,
-        len if len == shards => shard as usize,
-        _ => held.partition_point(|guard| guard.shard() < shard),
-    };
-    let found = held.get(index).map(Shard::shard);
-    assert!(found == Some(shard), "a handler touched a shard that is not locked");
-    index
 }
 
 /// Renews a record's access clock; mostly it is up to date, and then its cache line stays clean.

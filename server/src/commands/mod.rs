@@ -13,6 +13,7 @@ pub mod context;
 pub mod error;
 pub mod events;
 pub mod float;
+pub mod held;
 pub mod help;
 pub mod keys;
 pub mod news;

@@ -2,6 +2,7 @@
 
 use super::row::Command;
 use super::{Args, FAMILIES};
+use boxcar_resp::Span;
 use std::collections::HashMap;
 
 /// A row in the table.
@@ -129,12 +130,32 @@ impl Table {
     }
 
     /// The top-level command with this name, in any case.
-    #[inline]
     pub fn find(&self, name: &[u8]) -> Option<&Entry> {
-        let Some(packed) = pack(name) else {
-            let id = self.long.get(&name.to_ascii_lowercase())?;
-            return Some(&self.entries[usize::from(*id)]);
-        };
+        match pack(name) {
+            Some(packed) => self.find_packed(packed),
+            None => self.find_long(name),
+        }
+    }
+
+    /// The top-level command that these arguments name. Most names are short and more of the request lies behind them:
+    /// then it is [`Table::find`] with one load of a whole word.
+    #[inline]
+    pub fn find_called(&self, args: Args<'_>) -> Option<&Entry> {
+        let name = args.spans()[0];
+        match leading_word(args.input(), name) {
+            Some(word) => self.find_packed(packed(word, 0, name.len as usize)),
+            None => self.find(args.at(0)),
+        }
+    }
+
+    #[cold]
+    fn find_long(&self, name: &[u8]) -> Option<&Entry> {
+        let id = self.long.get(&name.to_ascii_lowercase())?;
+        Some(&self.entries[usize::from(*id)])
+    }
+
+    #[inline]
+    fn find_packed(&self, packed: u128) -> Option<&Entry> {
         let mut slot = slot_of(packed);
         loop {
             let (candidate, id) = self.packed[slot];
@@ -151,7 +172,7 @@ impl Table {
     /// The command these arguments call.
     #[inline]
     pub fn lookup(&self, args: Args<'_>) -> Lookup<'_> {
-        match self.find(args.at(0)) {
+        match self.find_called(args) {
             None => Lookup::Unknown,
             Some(entry) if entry.subcommands.is_empty() || args.len() < 2 => Lookup::Found(entry),
             Some(container) => match self.find_subcommand(container, args.at(1)) {
@@ -209,32 +230,27 @@ fn single_key(command: &Command) -> usize {
 }
 
 /// The name's bytes in lower case and its length in one integer; `None` when it is too long.
-#[inline]
 fn pack(name: &[u8]) -> Option<u128> {
     if name.len() > PACKED_MAX {
         return None;
     }
-    // Built from two overlapping halves: no byte loop, no call to memcpy.
-    let word = |bytes: &[u8]| -> u64 {
-        match bytes.len() {
-            0 => 0,
-            1..=3 => {
-                let (first, middle, last) = (bytes[0], bytes[bytes.len() / 2], bytes[bytes.len() - 1]);
-                u64::from(first)
-                    | u64::from(middle) << (8 * (bytes.len() / 2))
-                    | u64::from(last) << (8 * (bytes.len() - 1))
-            }
-            4..=7 => {
-                let low = u32::from_le_bytes(bytes[..4].try_into().expect("four bytes"));
-                let high = u32::from_le_bytes(bytes[bytes.len() - 4..].try_into().expect("four bytes"));
-                u64::from(low) | u64::from(high) << (8 * (bytes.len() - 4))
-            }
-            _ => u64::from_le_bytes(bytes[..8].try_into().expect("eight bytes")),
-        }
-    };
-    let low = word(name);
-    let high = if name.len() > 8 { word(&name[8..]) } else { 0 };
-    Some(u128::from(lower(low)) | u128::from(lower(high)) << 64 | (name.len() as u128) << 120)
+    let mut bytes = [0; 16];
+    bytes[..name.len()].copy_from_slice(name);
+    let (low, high) = bytes.split_at(8);
+    let word = |half: &[u8]| u64::from_le_bytes(half.try_into().expect("half of sixteen bytes"));
+    Some(packed(word(low), word(high), name.len()))
+}
+
+/// The bytes of a name of one to eight bytes, when eight or more of `input` start with it.
+#[inline]
+fn leading_word(input: &[u8], name: Span) -> Option<u64> {
+    let word = u64::from_le_bytes(*input.get(name.start as usize..)?.first_chunk()?);
+    matches!(name.len, 1..=8).then(|| word & u64::MAX >> (64 - 8 * name.len))
+}
+
+#[inline]
+fn packed(low: u64, high: u64, len: usize) -> u128 {
+    u128::from(lower(low)) | u128::from(lower(high)) << 64 | (len as u128) << 120
 }
 
 /// ASCII letters of eight bytes in lower case.
@@ -268,6 +284,17 @@ mod tests {
             }
         }
         assert_eq!(pack(b"abcdefghijklmnop"), None);
+        for name in names.into_iter().filter(|name| !name.is_empty() && name.len() <= 8) {
+            let input = format!("..{name}\r\n$3\r\nkey");
+            let span = Span { start: 2, len: name.len() as u32 };
+            let word = leading_word(input.as_bytes(), span).unwrap();
+            assert_eq!(Some(packed(word, 0, name.len())), pack(name.as_bytes()), "{name}");
+            let cut = &input.as_bytes()[..9];
+            assert_eq!(leading_word(cut, span), None, "there is no whole word");
+        }
+        for len in [0, 9] {
+            assert_eq!(leading_word(b"hincrbyfloat\r\n", Span { start: 0, len }), None);
+        }
         for byte in 0..=255u8 {
             let expected = byte.to_ascii_lowercase();
             assert_eq!(lower(u64::from(byte)), u64::from(expected));

@@ -37,7 +37,7 @@ impl State {
     fn worker_for(&self, input: &[u8]) -> usize {
         let args = Args::new(input, self.commands.argv(0));
         let mut shard = self.index as u32;
-        if let Some(entry) = self.server.table.find(args.at(0))
+        if let Some(entry) = self.server.table.find_called(args)
             && let Some(spec) = entry.keys.first()
         {
             let mut first = None;

@@ -10,7 +10,7 @@ use crate::clients::pause::PauseMode;
 use crate::clients::{ClientFlags, Queued, ReplyMode, Session};
 use crate::commands::access::AccessClock;
 use crate::commands::blocking;
-use crate::commands::call::{call, write_error};
+use crate::commands::call::{call_here, write_error};
 use crate::commands::row::Flags;
 use crate::commands::{Again, Args, Cx, Entry, Keys, Locks, Server};
 use crate::config::rows;
@@ -232,13 +232,19 @@ impl<'k> Run<'k, '_> {
     ) -> Stop {
         let mut staged = [UNSTAGED; WINDOW];
         self.stage(range.clone(), seated(session).db, &mut staged);
+        let mut plain = self.is_plain(seated(session), keys);
         for (command, staged) in range.zip(staged) {
             let room = !self.server.budget.is_exceeded() || self.make_room(keys);
             let stop = match staged.entry {
-                Some(entry) if room && self.is_plain(seated(session), keys) => {
+                Some(entry) if room && plain => {
                     self.execute_single(command, entry, staged.place, session, keys, reply)
                 }
-                _ => self.execute_checked(command, session, keys, reply),
+                _ => {
+                    let stop = self.execute_checked(command, session, keys, reply);
+                    // Only such a command changes what the next may do; what others do is seen with the next window.
+                    plain = session.as_ref().is_some_and(|session| self.is_plain(session, keys));
+                    stop
+                }
             };
             if stop != Stop::Finished {
                 return stop;
@@ -264,7 +270,7 @@ impl<'k> Run<'k, '_> {
         let mut ahead = [Ahead::NOTHING; WINDOW];
         for (i, command) in range.clone().enumerate() {
             let args = self.args(command);
-            let Some(entry) = self.server.table.find(args.at(0)) else { continue };
+            let Some(entry) = self.server.table.find_called(args) else { continue };
             if entry.single_key != 0 && entry.accepts(args.len()) {
                 let place = keyspace.locate(args.at(entry.single_key));
                 staged[i] = Staged { entry: Some(entry), place };
@@ -294,7 +300,7 @@ impl<'k> Run<'k, '_> {
     }
 
     /// The short way: one key, nothing special about session or server.
-    #[inline]
+    #[inline(always)]
     fn execute_single(
         &mut self,
         command: usize,
@@ -304,16 +310,14 @@ impl<'k> Run<'k, '_> {
         keys: &mut Keys<'k>,
         reply: &mut Reply,
     ) -> Stop {
-        if let Err(shard) = locking::acquire_one(keys, place.shard)
-            && self.park(shard, seated(session))
-        {
-            return Stop::Parked { command };
-        } else if !keys.holds_only(place.shard) || locking::needs_more(keys, entry) {
-            return self.execute_checked(command, session, keys, reply);
+        match locking::acquire_one(keys, place.shard) {
+            Ok(()) if !locking::needs_more(keys, entry) => {}
+            Err(shard) if self.park(shard, seated(session)) => return Stop::Parked { command },
+            _ => return self.execute_checked(command, session, keys, reply),
         }
         let args = Args::new(self.input, self.commands.argv(command));
         keys.remember(args.at(entry.single_key), place);
-        self.call(entry, args, seated(session), keys, reply);
+        self.call_here(entry, args, seated(session), keys, reply);
         keys.forget();
         Stop::Finished
     }
@@ -327,11 +331,24 @@ impl<'k> Run<'k, '_> {
         keys: &mut Keys<'k>,
         reply: &mut Reply,
     ) -> Called {
+        self.call_here(entry, args, session, keys, reply)
+    }
+
+    /// [`Run::call`] as a part of its caller.
+    #[inline(always)]
+    fn call_here(
+        &mut self,
+        entry: &'k Entry,
+        args: Args<'_>,
+        session: &mut Session,
+        keys: &mut Keys<'k>,
+        reply: &mut Reply,
+    ) -> Called {
         self.last = Some(entry.id);
         keys.db = session.db;
         keys.no_touch = session.no_touch;
         let mut cx = self.context(entry, session, keys, reply);
-        call(&mut cx, args);
+        call_here(&mut cx, args);
         self.tick = cx.tick;
         let called = match cx.again {
             Some(again) => Called::Again(again),

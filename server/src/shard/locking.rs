@@ -119,7 +119,7 @@ pub fn acquire_one(keys: &mut Keys<'_>, shard: u32) -> Result<(), u32> {
 }
 
 /// A holder that runs keeps a lock for well under a microsecond: a short spin, then the caller parks.
-#[inline]
+#[inline(always)]
 fn take(keys: &mut Keys<'_>, shard: u32) -> Result<(), u32> {
     let guard = keys.keyspace().lock_bounded(shard).ok_or(shard)?;
     keys.hold(guard);
