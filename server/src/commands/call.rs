@@ -61,7 +61,9 @@ pub fn call_here(cx: &mut Cx<'_, '_>, args: Args<'_>) {
         // Only where one of the two may be interested: a negative threshold is one that nothing reaches.
         let slow = cx.server.config.int(rows::SLOWLOG_LOG_SLOWER_THAN) as u64;
         let threshold_ms = cx.server.config.int(rows::LATENCY_MONITOR_THRESHOLD).unsigned_abs();
-        if nanos >= slow.saturating_mul(1000) || (threshold_ms != 0 && nanos >= threshold_ms.saturating_mul(1_000_000)) {
+        if nanos >= slow.saturating_mul(1000)
+            || (threshold_ms != 0 && nanos >= threshold_ms.saturating_mul(1_000_000))
+        {
             note_slow(cx, args, nanos / 1000, threshold_ms);
         }
     }

@@ -25,7 +25,8 @@ impl<'k> Held<'k> {
 
     /// Whether this shard is locked.
     pub fn contains(&self, shard: u32) -> bool {
-        self.first.as_ref().is_some_and(|first| first.shard() == shard) || self.others.binary_search_by_key(&shard, Shard::shard).is_ok()
+        self.first.as_ref().is_some_and(|first| first.shard() == shard)
+            || self.others.binary_search_by_key(&shard, Shard::shard).is_ok()
     }
 
     /// Adds a shard.

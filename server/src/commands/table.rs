@@ -139,7 +139,7 @@ impl Table {
 
     /// The top-level command that these arguments name. Most names are short and more of the request lies behind them:
     /// then it is [`Table::find`] with one load of a whole word.
-    #[inline]
+    #[inline(always)]
     pub fn find_called(&self, args: Args<'_>) -> Option<&Entry> {
         let name = args.spans()[0];
         match leading_word(args.input(), name) {

@@ -44,6 +44,8 @@ pub struct Connection {
     pub parser: Parser,
     /// Received and not yet executed.
     pub input: Vec<u8>,
+    /// `input` is executed before the turn ends, together with that of other connections.
+    pub gathered: bool,
     /// Replies not yet handed to the driver.
     pub out: Reply,
     /// Messages that answer no command, to be sent after `out`; shared with the other connections they go to, so that
@@ -91,6 +93,7 @@ impl Connection {
             session: Some(session),
             parser: Parser::new(),
             input: Vec::new(),
+            gathered: false,
             out: Reply::new(Protocol::Resp2),
             pushes: VecDeque::new(),
             pushes_begun: 0,

@@ -1,6 +1,7 @@
 //! The loop of an I/O thread and its state.
 
 use super::connection::Connection;
+use super::gathering::Gathered;
 use super::listeners::Listener;
 use crate::clients::inbox::{self, Inbox, Mail};
 use crate::clients::pubsub::Local;
@@ -74,6 +75,8 @@ pub(super) struct State {
     pub listeners: Vec<Listener>,
     /// Parsed commands of the connection at hand, reused.
     pub commands: Commands,
+    /// Short requests that are executed together.
+    pub gathered: Gathered,
     /// Empty send buffers.
     pub buffers: Vec<Vec<u8>>,
     /// Accepted during the turn.
@@ -148,6 +151,7 @@ impl IoThread {
             generation: 0,
             listeners,
             commands: Commands::new(),
+            gathered: Gathered::default(),
             buffers: Vec::new(),
             accepted: Vec::new(),
             dirty: Vec::new(),
@@ -187,6 +191,7 @@ impl IoThread {
         let rate = self.state.server.config.int(rows::LATENCY_SAMPLE_RATE).unsigned_abs();
         self.state.sampler.turn(rate);
         self.driver.turn(wait, &mut self.state)?;
+        self.state.run_gathered();
         self.state.inbox.awake();
         self.state.end_waits();
         self.state.read_mail();

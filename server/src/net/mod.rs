@@ -8,6 +8,7 @@ mod blocking;
 mod closing;
 mod connection;
 mod dispatching;
+mod gathering;
 mod io_thread;
 pub mod listeners;
 mod reading;

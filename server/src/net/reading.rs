@@ -3,11 +3,12 @@
 use super::connection::{Connection, KEPT_BYTES};
 use super::io_thread::State;
 use crate::clients::ClientFlags;
+use crate::commands::Server;
 use crate::commands::server_state::ActiveDispatch;
 use crate::config::rows;
 use crate::observability::stages::Sample;
 use crate::shard::executor::Stop;
-use boxcar_resp::{Limits, Parser, Status, encode_command};
+use boxcar_resp::{Limits, Parser, Progress, Status, encode_command};
 use boxcar_sys::{Handler, ListenerId, Reading, Token};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -42,8 +43,13 @@ impl Handler for State {
             return Reading::Continue;
         }
         let index = token.index();
-        if connection.input.is_empty() && connection.may_execute() {
-            let consumed = self.run(index, data);
+        if connection.gathered {
+            connection.input.extend_from_slice(data);
+        } else if connection.input.is_empty() && connection.may_execute() {
+            if self.gather(index, data) {
+                return Reading::Continue;
+            }
+            let consumed = self.run(index, data, None);
             let connection = &mut self.connections[index];
             // The rest of a command comes when the client likes: that is no time of ours.
             connection.sample.take_if(|sample| sample.reached().is_none());
@@ -53,7 +59,7 @@ impl Handler for State {
         } else {
             connection.input.extend_from_slice(data);
             if connection.may_execute() {
-                self.run_input(index);
+                self.run_input(index, None);
             }
         }
         self.check_input(index)
@@ -94,17 +100,17 @@ impl State {
             let Some(token) = self.ready.pop_front() else { break };
             let Some(connection) = self.connection(token) else { continue };
             if connection.may_execute() && !connection.input.is_empty() {
-                self.run_input(token.index());
+                self.run_input(token.index(), None);
             }
             self.check_input(token.index());
             self.mark_dirty(token.index());
         }
     }
 
-    /// Executes what waits in the connection's input buffer.
-    fn run_input(&mut self, index: usize) {
+    /// Executes what waits in the connection's input buffer; see [`State::run`].
+    pub(super) fn run_input(&mut self, index: usize, parsed: Option<Progress>) {
         let mut input = std::mem::take(&mut self.connections[index].input);
-        let consumed = self.run(index, &input);
+        let consumed = self.run(index, &input, parsed);
         let connection = &mut self.connections[index];
         if connection.closing || consumed == input.len() {
             input.clear();
@@ -116,7 +122,7 @@ impl State {
     }
 
     /// Enforces the bounds of the input buffer.
-    fn check_input(&mut self, index: usize) -> Reading {
+    pub(super) fn check_input(&mut self, index: usize) -> Reading {
         let limit = self.server.config.bytes(rows::CLIENT_QUERY_BUFFER_LIMIT) as usize;
         let connection = &mut self.connections[index];
         let waiting = connection.input.len();
@@ -139,19 +145,17 @@ impl State {
         if pause { Reading::Pause } else { Reading::Continue }
     }
 
-    /// Parses and executes `data`, which starts at the first unconsumed byte; returns how much is done with.
-    fn run(&mut self, index: usize, data: &[u8]) -> usize {
+    /// Parses and executes `data`, which starts at the first unconsumed byte; returns how much is done with. The parser may
+    /// have been asked once already: then `parsed` is its answer and `commands` has what it found.
+    fn run(&mut self, index: usize, data: &[u8], mut parsed: Option<Progress>) -> usize {
         let mut position = 0;
-        let batch = self.server.config.int(rows::BATCH_COMMANDS) as usize;
-        let max_bulk_len = self.server.config.bytes(rows::PROTO_MAX_BULK_LEN) as usize;
         while self.connections[index].may_execute() {
-            let connection = &mut self.connections[index];
-            let authenticated = connection.session.as_ref().is_some_and(|session| session.authenticated);
-            let limits = Limits { max_bulk_len, authenticated, ..Limits::default() };
-            self.commands.clear();
-            // Before authentication one at a time: the next command may be the AUTH that lifts the limits.
-            let max = if authenticated { batch } else { 1 };
-            let progress = connection.parser.parse(&data[position..], &limits, max, &mut self.commands);
+            let progress = parsed.take().unwrap_or_else(|| {
+                let connection = &mut self.connections[index];
+                let (limits, max) = bounds(&self.server, connection);
+                self.commands.clear();
+                connection.parser.parse(&data[position..], &limits, max, &mut self.commands)
+            });
             if !self.commands.is_empty() {
                 let done = self.execute(index, &data[position..], progress.consumed);
                 if done < progress.consumed {
@@ -185,6 +189,10 @@ impl State {
                     return data.len();
                 }
             }
+        }
+        if parsed.is_some() {
+            // Nothing of what it has seen was executed.
+            self.connections[index].parser = Parser::new();
         }
         position
     }
@@ -266,6 +274,15 @@ impl State {
         assert!(self.commands.len() == 1, "an encoded command is one command");
         self.execute(index, &encoded, progress.consumed) == progress.consumed
     }
+}
+
+/// What the connection may send at present, and how many commands are to be parsed at once.
+pub(super) fn bounds(server: &Server, connection: &Connection) -> (Limits, usize) {
+    let authenticated = connection.session.as_ref().is_some_and(|session| session.authenticated);
+    let max_bulk_len = server.config.bytes(rows::PROTO_MAX_BULK_LEN) as usize;
+    // Before authentication one at a time: the next command may be the AUTH that lifts the limits.
+    let max = if authenticated { server.config.int(rows::BATCH_COMMANDS) as usize } else { 1 };
+    (Limits { max_bulk_len, authenticated, ..Limits::default() }, max)
 }
 
 /// Makes room for a large argument at once instead of growing towards it.

@@ -85,6 +85,8 @@ metrics! {
     writes_processed,
     /// Batches handed to worker threads.
     batches_dispatched,
+    /// Requests executed together with those of other connections.
+    requests_gathered,
     /// Runs that met a held shard lock, or an inbox without room for their messages, and were parked.
     runs_parked,
     /// Times a sleeping worker had to be woken.

@@ -143,6 +143,28 @@ impl Executor {
         &self.stats
     }
 
+    /// Starts loading the bucket that the only command of a connection will look at: a hint, as [`Executor::execute`] gives
+    /// them itself when there are several.
+    pub fn look_ahead<'e>(
+        &self,
+        db: usize,
+        input: &[u8],
+        commands: &Commands,
+        epoch: &'e boxcar_store::Guard,
+    ) -> Ahead<'e> {
+        if commands.len() != 1 {
+            return Ahead::NOTHING;
+        }
+        let args = Args::new(input, commands.argv(0));
+        match self.server.table.find_called(args) {
+            Some(entry) if entry.single_key != 0 && entry.accepts(args.len()) => {
+                let place = self.server.keyspace.locate(args.at(entry.single_key));
+                self.server.keyspace.prefetch_bucket(db, place, epoch)
+            }
+            _ => Ahead::NOTHING,
+        }
+    }
+
     /// Executes `commands`, whose bytes lie in `input`, for `session`; replies are appended to `reply`. Stops
     /// early when `reply` holds more than `output_limit` bytes. The session is there, and stays unless a command
     /// blocks.

@@ -91,6 +91,7 @@ pub fn boxcar(server: &Server, text: &mut String) {
         "shards": server.keyspace.shards(),
         "shard_locks_spun": locks.spun,
         "shard_locks_parked": locks.parked,
+        "requests_gathered": totals.requests_gathered,
         "runs_parked": totals.runs_parked,
         "batches_dispatched": totals.batches_dispatched,
         "worker_wakeups": totals.worker_wakeups,
