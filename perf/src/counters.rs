@@ -48,13 +48,16 @@ pub const EVENTS: &[Event] = &[
     event("cache-misses", "misses of the last-level cache", Source::Hardware(Hardware::CACHE_MISSES)),
     event("branches", "branches", Source::Hardware(Hardware::BRANCH_INSTRUCTIONS)),
     event("branch-misses", "mispredicted branches", Source::Hardware(Hardware::BRANCH_MISSES)),
-    event("task-clock", "ns on a CPU", Source::Software(Software::TASK_CLOCK)),
+    event(CPU_TIME, "ns on a CPU", Source::Software(Software::TASK_CLOCK)),
     event("context-switches", "switches", Source::Software(Software::CONTEXT_SWITCHES)),
     event("cpu-migrations", "moves to another CPU", Source::Software(Software::CPU_MIGRATIONS)),
     event("page-faults", "faults", Source::Software(Software::PAGE_FAULTS)),
     event("major-faults", "faults that read a disk", Source::Software(Software::PAGE_FAULTS_MAJ)),
     event(SYSCALLS, "system calls", Source::Tracepoint("raw_syscalls/sys_enter")),
 ];
+
+/// The event that is time.
+pub const CPU_TIME: &str = "task-clock";
 
 /// The event that costs something: see [`Tracing`].
 pub const SYSCALLS: &str = "syscalls";

@@ -93,8 +93,7 @@ impl AbArguments {
         capacity_rates(&mut plan, &mut record, &stop, &mut say)?;
         record.note(&plan);
         let outcome = take_turns(&plan, &|workload, _| workload.rate, &stop, &mut say)?;
-        record.measurements = outcome.measurements;
-        record.missing.extend(outcome.failed);
+        record.take(outcome);
         record.end(began);
         self.session.publish(&record)
     }

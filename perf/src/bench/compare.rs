@@ -1,5 +1,6 @@
 //! One server against others of its kind: the pages of `ab` and `matrix`.
 
+use super::counted;
 use super::figures::{cpu, cpu_bars, latency_curves, middle, page, range};
 use super::noise::{Comparison, FEWEST_ROUNDS, SIGNIFICANT};
 use super::record::{Record, RunKind};
@@ -223,6 +224,7 @@ fn scenarios(record: &Record) -> Option<Section> {
                 &closed,
                 "Server CPU time per operation; each group has its own scale",
             ));
+            figures.extend(counted::events(record, &closed));
         }
         let paced = record.workloads.iter().filter(|workload| workload.paced());
         figures.extend(

@@ -12,6 +12,7 @@ mod ab;
 mod client;
 mod command_line;
 mod compare;
+mod counted;
 mod datasets;
 mod expiry;
 mod figures;

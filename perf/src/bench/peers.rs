@@ -166,8 +166,7 @@ impl PeersArguments {
             workload.rate.or_else(|| Some(workload.share? * own?))
         };
         let outcome = take_turns(&plan, &rate_of, stop, &mut |line| eprintln!("{line}"))?;
-        record.measurements.extend(outcome.measurements);
-        record.missing.extend(outcome.failed);
+        record.take(outcome);
         Ok(())
     }
 

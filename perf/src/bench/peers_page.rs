@@ -1,5 +1,6 @@
 //! The page of a peers' run.
 
+use super::counted;
 use super::figures::{KEPT_UP, cpu, cpu_bars, ink, latency_curves, middle, page, range};
 use super::record::Record;
 use super::workload::Workload;
@@ -31,7 +32,9 @@ fn cost(record: &Record) -> Option<Section> {
                process's own CPU clock over the measured window divided by the replies in it; the kernel's ticks say how much of it was spent in \
                the kernel and how much in user space. Medians of the rounds."
             .to_owned(),
-        figures: vec![cpu_bars(record, &workloads, "Server CPU time per operation; each group has its own scale")],
+        figures: std::iter::once(cpu_bars(record, &workloads, "Server CPU time per operation; each group has its own scale"))
+            .chain(counted::events(record, &workloads))
+            .collect(),
     })
 }
 

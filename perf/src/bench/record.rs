@@ -4,8 +4,9 @@
 use super::BenchError;
 use super::host::Host;
 use super::results::ServerRow;
-use super::turns::{Measurement, Plan};
+use super::turns::{Measurement, Outcome, Plan};
 use super::workload::Workload;
+use crate::counters::Missing;
 use crate::report::Page;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -61,6 +62,9 @@ pub struct Record {
     pub figures: BTreeMap<String, f64>,
     /// What was asked of them.
     pub workloads: Vec<Workload>,
+    /// Events that the machine does not count, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub uncounted: Vec<Missing>,
     /// All that was measured.
     pub measurements: Vec<Measurement>,
 }
@@ -84,8 +88,16 @@ impl Record {
             roles: BTreeMap::new(),
             figures: BTreeMap::new(),
             workloads: Vec::new(),
+            uncounted: Vec::new(),
             measurements: Vec::new(),
         }
+    }
+
+    /// Adds what came of a plan.
+    pub(super) fn take(&mut self, outcome: Outcome) {
+        self.measurements.extend(outcome.measurements);
+        self.missing.extend(outcome.failed);
+        self.uncounted = outcome.uncounted;
     }
 
     /// Notes how a plan measures, and who takes part.
@@ -236,6 +248,7 @@ pub(super) mod tests {
                     report,
                     user_share: Some(0.25),
                     counters: BTreeMap::new(),
+                    events: BTreeMap::new(),
                 });
             }
         }

@@ -100,8 +100,7 @@ impl ScalingArguments {
         let mut say = |line: &str| eprintln!("{line}");
         record.note(&plan);
         let outcome = take_turns(&plan, &|_, _| None, &stop, &mut say)?;
-        record.measurements = outcome.measurements;
-        record.missing.extend(outcome.failed);
+        record.take(outcome);
         if !spare.is_empty() {
             let paced = |workload: &Workload| Workload {
                 name: format!("{} at {:.0} %", workload.name, SHARE * 100.0),
@@ -119,8 +118,7 @@ impl ScalingArguments {
                 (cost.median > 0.0).then(|| SHARE * threads * 1e6 / cost.median)
             };
             let outcome = take_turns(&plan, &rate_of, &stop, &mut say)?;
-            record.measurements.extend(outcome.measurements);
-            record.missing.extend(outcome.failed);
+            record.take(outcome);
         }
         record.end(began);
         self.session.publish(&record)

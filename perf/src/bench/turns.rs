@@ -7,6 +7,7 @@ use super::client::Client;
 use super::servers::{Candidate, Server};
 use super::workload::Workload;
 use super::{BenchError, ServerError, memcached};
+use crate::counters::{CPU_TIME, Counters, Counts, Missing, Tracing};
 use crate::load::{self, Extent, LoadOptions, LoadReport};
 use boxcar_sys::affinity::CpuList;
 use serde::{Deserialize, Serialize};
@@ -72,6 +73,10 @@ pub struct Measurement {
     /// How much each of [`Plan::counters`] grew.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub counters: BTreeMap<String, f64>,
+    /// What kernel and processor counted for each operation, by [`crate::counters::EVENTS`]. Known by CPU time: events in a second
+    /// of the server's, times what an operation took.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub events: BTreeMap<String, f64>,
 }
 
 /// What came of a plan.
@@ -81,6 +86,8 @@ pub struct Outcome {
     pub measurements: Vec<Measurement>,
     /// Servers that failed, and why.
     pub failed: Vec<String>,
+    /// Events that this machine does not count, and why.
+    pub uncounted: Vec<Missing>,
 }
 
 /// The rate at which a server gets a workload; `None` for a closed loop.
@@ -199,7 +206,9 @@ impl Run<'_> {
         }
         let counters = if candidate.null { &[][..] } else { self.plan.counters };
         let before = (ticks(server.pid()), read_counters(&server, counters)?);
+        let mut counting = Counters::of_process(server.pid(), Tracing::Off).ok();
         let report = load::run(&load, self.stop, &mut |_| {})?;
+        let counted = counting.as_mut().and_then(|counting| counting.read().ok());
         let after = (ticks(server.pid()), read_counters(&server, counters)?);
         if report.errors > 0 {
             let first = report.first_error.unwrap_or_default();
@@ -209,8 +218,19 @@ impl Run<'_> {
             turn.running = Some(server);
         }
         let user_share = before.0.zip(after.0).and_then(user_share);
-        let candidate = candidate.clone();
-        self.keep(round, workload, &candidate, report, user_share, grown(&before.1, &after.1));
+        let found = Measurement {
+            server: candidate.name.clone(),
+            workload: workload.name.clone(),
+            round,
+            user_share,
+            counters: grown(&before.1, &after.1),
+            events: counted.as_ref().map(|counted| per_operation(counted, &report)).unwrap_or_default(),
+            report,
+        };
+        if let Some(counted) = counted {
+            self.outcome.uncounted = counted.missing;
+        }
+        self.keep(workload, found);
         Ok(())
     }
 
@@ -233,32 +253,25 @@ impl Run<'_> {
         if !self.plan.alone {
             turn.running = Some(server);
         }
-        let candidate = turn.contestant.candidate.clone();
-        self.keep(round, workload, &candidate, report, user_share, BTreeMap::new());
+        let found = Measurement {
+            server: turn.contestant.candidate.name.clone(),
+            workload: workload.name.clone(),
+            round,
+            report,
+            user_share,
+            counters: BTreeMap::new(),
+            events: BTreeMap::new(),
+        };
+        self.keep(workload, found);
         Ok(())
     }
 
     /// Tells of a measurement and keeps it.
-    fn keep(
-        &mut self,
-        round: usize,
-        workload: &Workload,
-        candidate: &Candidate,
-        report: LoadReport,
-        user_share: Option<f64>,
-        counters: BTreeMap<String, f64>,
-    ) {
-        self.tell(round, workload, candidate, &report);
+    fn keep(&mut self, workload: &Workload, found: Measurement) {
+        self.tell(workload, &found);
         // A measurement in which the machine gave the server no time says nothing about it.
-        if report.completed > 0 {
-            self.outcome.measurements.push(Measurement {
-                server: candidate.name.clone(),
-                workload: workload.name.clone(),
-                round,
-                report,
-                user_share,
-                counters,
-            });
+        if found.report.completed > 0 {
+            self.outcome.measurements.push(found);
         }
     }
 
@@ -288,7 +301,7 @@ impl Run<'_> {
         self.outcome.failed.push(line);
     }
 
-    fn tell(&mut self, round: usize, workload: &Workload, candidate: &Candidate, report: &LoadReport) {
+    fn tell(&mut self, workload: &Workload, Measurement { server, round, report, .. }: &Measurement) {
         let cpu = report.server.map_or(0.0, |server| server.us_per_op);
         let left = self.began.elapsed().as_secs_f64() / self.done as f64 * (self.total - self.done) as f64;
         (self.say)(&format!(
@@ -297,7 +310,7 @@ impl Run<'_> {
             self.total,
             round + 1,
             workload.name,
-            candidate.name,
+            server,
             report.ops_per_second,
             report.latency_us.p99,
             report.target_ops_per_second.map_or(String::new(), |rate| format!(" ({rate:.0}/s due)")),
@@ -318,6 +331,14 @@ fn user_share((before, after): ((u64, u64), (u64, u64))) -> Option<f64> {
     let (user, system) = (after.0.saturating_sub(before.0), after.1.saturating_sub(before.1));
     // A handful of ticks is no sample.
     (user + system >= 10).then(|| user as f64 / (user + system) as f64)
+}
+
+/// Events for each operation; nothing when the server ran too little to say.
+fn per_operation(counted: &Counts, report: &LoadReport) -> BTreeMap<String, f64> {
+    let ran = counted.values.get(CPU_TIME).map_or(0.0, |&nanoseconds| nanoseconds as f64);
+    let Some(cost) = report.server.filter(|_| ran > 0.0) else { return BTreeMap::new() };
+    let others = counted.values.iter().filter(|(name, _)| name.as_str() != CPU_TIME);
+    others.map(|(name, &value)| (name.clone(), value as f64 / ran * cost.us_per_op * 1000.0)).collect()
 }
 
 fn read_counters(server: &Server, names: &[&'static str]) -> Result<BTreeMap<String, f64>, ServerError> {
