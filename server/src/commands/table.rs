@@ -137,14 +137,23 @@ impl Table {
         }
     }
 
-    /// The top-level command that these arguments name. Most names are short and more of the request lies behind them:
-    /// then it is [`Table::find`] with one load of a whole word.
+    /// The top-level command that these arguments name. Mostly more of the request lies behind the name: then it is
+    /// [`Table::find`] with loads of whole words.
     #[inline(always)]
     pub fn find_called(&self, args: Args<'_>) -> Option<&Entry> {
-        let name = args.spans()[0];
-        match leading_word(args.input(), name) {
-            Some(word) => self.find_packed(packed(word, 0, name.len as usize)),
-            None => self.find(args.at(0)),
+        let (input, name) = (args.input(), args.spans()[0]);
+        let len = name.len as usize;
+        if let 1..=8 = len
+            && let Some(word) = leading_bytes(input, name)
+        {
+            self.find_packed(packed(u64::from_le_bytes(word) & low_bytes(len), 0, len))
+        } else if let 9..=PACKED_MAX = len
+            && let Some(words) = leading_bytes::<16>(input, name)
+        {
+            let words = u128::from_le_bytes(words);
+            self.find_packed(packed(words as u64, (words >> 64) as u64 & low_bytes(len - 8), len))
+        } else {
+            self.find(args.at(0))
         }
     }
 
@@ -241,11 +250,16 @@ fn pack(name: &[u8]) -> Option<u128> {
     Some(packed(word(low), word(high), name.len()))
 }
 
-/// The bytes of a name of one to eight bytes, when eight or more of `input` start with it.
+/// The bytes from where a name begins, when `input` has so many.
 #[inline]
-fn leading_word(input: &[u8], name: Span) -> Option<u64> {
-    let word = u64::from_le_bytes(*input.get(name.start as usize..)?.first_chunk()?);
-    matches!(name.len, 1..=8).then(|| word & u64::MAX >> (64 - 8 * name.len))
+fn leading_bytes<const N: usize>(input: &[u8], name: Span) -> Option<[u8; N]> {
+    input.get(name.start as usize..)?.first_chunk().copied()
+}
+
+/// The bits of the first `len` bytes of a word, of which there are one to eight.
+#[inline]
+fn low_bytes(len: usize) -> u64 {
+    u64::MAX >> (64 - 8 * len)
 }
 
 #[inline]
@@ -284,17 +298,6 @@ mod tests {
             }
         }
         assert_eq!(pack(b"abcdefghijklmnop"), None);
-        for name in names.into_iter().filter(|name| !name.is_empty() && name.len() <= 8) {
-            let input = format!("..{name}\r\n$3\r\nkey");
-            let span = Span { start: 2, len: name.len() as u32 };
-            let word = leading_word(input.as_bytes(), span).unwrap();
-            assert_eq!(Some(packed(word, 0, name.len())), pack(name.as_bytes()), "{name}");
-            let cut = &input.as_bytes()[..9];
-            assert_eq!(leading_word(cut, span), None, "there is no whole word");
-        }
-        for len in [0, 9] {
-            assert_eq!(leading_word(b"hincrbyfloat\r\n", Span { start: 0, len }), None);
-        }
         for byte in 0..=255u8 {
             let expected = byte.to_ascii_lowercase();
             assert_eq!(lower(u64::from(byte)), u64::from(expected));
@@ -307,8 +310,15 @@ mod tests {
         for entry in table.entries() {
             match entry.parent {
                 None => {
-                    let found = table.find(entry.command.name.to_uppercase().as_bytes()).unwrap();
-                    assert_eq!(found.id, entry.id, "{}", entry.name);
+                    let name = entry.command.name.to_uppercase();
+                    assert_eq!(table.find(name.as_bytes()).unwrap().id, entry.id, "{name}");
+                    // Behind it the input ends, or there is more.
+                    for more in ["", "\r\n", "\r\n$3\r\nkey\r\n"] {
+                        let input = format!("..{name}{more}");
+                        let spans = [Span { start: 2, len: name.len() as u32 }];
+                        let found = table.find_called(Args::new(input.as_bytes(), &spans)).unwrap();
+                        assert_eq!(found.id, entry.id, "{input:?}");
+                    }
                 }
                 Some(parent) => {
                     let found = table.find_subcommand(table.entry(parent), entry.command.name.as_bytes());
@@ -318,6 +328,10 @@ mod tests {
         }
         assert!(table.find(b"nosuchcommand").is_none());
         assert!(table.find(b"averylongnamethatisnone").is_none());
+        for len in [0, 2, 4, 9, 23] {
+            let spans = [Span { start: 0, len }];
+            assert!(table.find_called(Args::new(b"getsetgetsetgetsetgetset", &spans)).is_none(), "{len}");
+        }
     }
 
     #[test]
