@@ -191,20 +191,11 @@ impl Hash {
     /// zero at the end. A listpack is visited as a whole. A field that is there during a whole scan is visited, and
     /// as long as the form stays, once; any cursor is accepted.
     pub fn scan(&self, cursor: u64, count: usize, visit: &mut dyn FnMut(Field<'_>)) -> u64 {
-        let Form::Table(members) = self.word.form() else {
-            self.iter().for_each(visit);
-            return 0;
-        };
-        let (mut position, mut visited) = (cursor, 0);
-        loop {
-            position = members.scan(position, &mut |record| {
-                visited += 1;
-                visit(record.into());
-            });
-            if position == 0 || visited >= count {
-                return position;
-            }
+        if let Form::Table(members) = self.word.form() {
+            return members.scan(cursor, count, &mut |member| visit(member.into()));
         }
+        self.iter().for_each(visit);
+        0
     }
 }
 

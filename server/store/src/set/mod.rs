@@ -163,20 +163,11 @@ impl Set {
     /// on, zero at the end. Intsets and listpacks are visited as a whole. A member that is there during a whole scan
     /// is visited; any cursor is accepted.
     pub fn scan(&self, cursor: u64, count: usize, visit: &mut dyn FnMut(Value<'_>)) -> u64 {
-        let Form::Table(members) = self.word.form() else {
-            self.iter().for_each(visit);
-            return 0;
-        };
-        let (mut position, mut visited) = (cursor, 0);
-        loop {
-            position = members.scan(position, &mut |record| {
-                visited += 1;
-                visit(Value::Bytes(record.name()));
-            });
-            if position == 0 || visited >= count {
-                return position;
-            }
+        if let Form::Table(members) = self.word.form() {
+            return members.scan(cursor, count, &mut |member| visit(Value::Bytes(member.name())));
         }
+        self.iter().for_each(visit);
+        0
     }
 }
 
