@@ -16,6 +16,8 @@ mod tests;
 
 use core::mem::ManuallyDrop;
 
+#[cfg(feature = "jemalloc")]
+use crate::defrag::{Mover, ValuePosition};
 use crate::forms::{Boxed, forms};
 use crate::listpack::Listpack;
 use crate::member::Member;
@@ -210,10 +212,10 @@ impl Hash {
     /// One step of moving the value's allocations: see [`Object`](crate::Object).
     pub(crate) fn defragment(
         &mut self,
-        position: u128,
+        position: ValuePosition,
         budget: &mut usize,
-        mover: &mut crate::defrag::Mover,
-    ) -> Option<u128> {
+        mover: &mut Mover,
+    ) -> Option<ValuePosition> {
         match self.word.form_mut() {
             FormMut::Listpack(pack) => pack.defragment(mover),
             FormMut::Expiring(pack) => {
@@ -221,10 +223,11 @@ impl Hash {
                 Listpack::defragment(pack, mover);
             }
             FormMut::Table(members) => {
-                if position == 0 {
+                if position == ValuePosition::default() {
                     members.defragment(mover);
                 }
-                return members.defragment_records(position as u64, budget, mover).map(u128::from);
+                let next = members.defragment_records(position.within as u64, budget, mover);
+                return next.map(ValuePosition::first);
             }
         }
         None

@@ -11,6 +11,8 @@ mod tests;
 
 use core::mem::ManuallyDrop;
 
+#[cfg(feature = "jemalloc")]
+use crate::defrag::{Mover, ValuePosition};
 use crate::forms::{Boxed, forms};
 use crate::listpack::Listpack;
 use crate::members::{self, Members};
@@ -182,18 +184,19 @@ impl Set {
     /// One step of moving the value's allocations: see [`Object`](crate::Object).
     pub(crate) fn defragment(
         &mut self,
-        position: u128,
+        position: ValuePosition,
         budget: &mut usize,
-        mover: &mut crate::defrag::Mover,
-    ) -> Option<u128> {
+        mover: &mut Mover,
+    ) -> Option<ValuePosition> {
         match self.word.form_mut() {
             FormMut::Listpack(pack) => pack.defragment(mover),
             FormMut::Intset(set) => set.defragment(mover),
             FormMut::Table(members) => {
-                if position == 0 {
+                if position == ValuePosition::default() {
                     members.defragment(mover);
                 }
-                return members.defragment_records(position as u64, budget, mover).map(u128::from);
+                let next = members.defragment_records(position.within as u64, budget, mover);
+                return next.map(ValuePosition::first);
             }
         }
         None
