@@ -2,9 +2,9 @@
 
 use core::ptr::NonNull;
 
-use super::raw::RawRecord;
 #[cfg(feature = "jemalloc")]
-use super::raw::layout_of;
+use super::build::layout_of;
+use super::raw::RawRecord;
 #[cfg(feature = "jemalloc")]
 use crate::defrag::{Mover, ValuePosition};
 #[cfg(feature = "jemalloc")]
