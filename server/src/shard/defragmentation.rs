@@ -39,6 +39,7 @@ struct Large {
     #[cfg(feature = "jemalloc")]
     position: ValuePosition,
     /// Whether anything was moved.
+    #[cfg(feature = "jemalloc")]
     moved: bool,
 }
 
