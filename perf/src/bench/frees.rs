@@ -1,7 +1,8 @@
 //! The frees run: what another client notices when a value of millions of elements goes.
 //!
 //! One client fills a key and has it removed; another reads a small key all the time, one request after the other, until
-//! the server says that nothing waits to be freed.
+//! the server says that nothing waits to be freed. Each type and each way of removing it is a piece of its own, with a new
+//! server.
 
 use super::client::Client;
 use super::command_line::{boxcar, peer};
@@ -19,31 +20,37 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Elements written with one command.
-const ELEMENTS: u64 = 100;
-/// Commands in one pipeline.
-const PIPELINE: u64 = 20;
-/// How long the reader reads before the removal, for comparison, and after it when the server does not say that it frees.
+/// Elements written with one pipeline, in commands of a hundred where the command takes so many.
+const PIPELINE: u64 = 2000;
+/// How long the reader reads before the removal, for comparison: about as long as ten million elements take to be freed.
+const BEFORE: Duration = Duration::from_secs(2);
+/// How long it reads behind the removal at least, in case the server does not say that it frees.
 const QUIET: Duration = Duration::from_millis(500);
 /// How long freeing may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The types, and the command that adds elements to each.
-const TYPES: [(&str, &str); 4] = [("set", "SADD"), ("hash", "HSET"), ("zset", "ZADD"), ("list", "RPUSH")];
+/// The types, the command that adds elements to each, and how many it takes at once.
+const TYPES: [(&str, &str, u64); 5] = [
+    ("set", "SADD", 100),
+    ("hash", "HSET", 100),
+    ("zset", "ZADD", 100),
+    ("list", "RPUSH", 100),
+    ("stream", "XADD", 1),
+];
 
 /// Ways to be rid of a key `big`, and what has to be configured for them. `set` alone goes all of these ways.
 const WAYS: [(&str, &[&str]); 8] = [
     ("UNLINK", &["UNLINK big"]),
     ("DEL", &["DEL big"]),
-    ("DEL, lazyfree-lazy-user-del", &["CONFIG SET lazyfree-lazy-user-del yes", "DEL big"]),
+    ("expiry", &["PEXPIRE big 50"]),
     ("FLUSHALL ASYNC", &["FLUSHALL ASYNC"]),
+    ("DEL with lazyfree-lazy-user-del", &["CONFIG SET lazyfree-lazy-user-del yes", "DEL big"]),
     ("SET over it", &["SET big small"]),
     ("RENAME over it", &["SET other small", "RENAME other big"]),
-    ("expiry", &["PEXPIRE big 50"]),
     ("eviction", &["CONFIG SET maxmemory-policy allkeys-random", "CONFIG SET maxmemory 100000"]),
 ];
 /// How many of the ways every type goes.
-const COMMON_WAYS: usize = 2;
+const COMMON_WAYS: usize = 4;
 
 /// Measures the latency of reads while a value of many elements is freed.
 ///
@@ -60,8 +67,11 @@ pub struct FreeArguments {
     #[arg(long, default_value_t = 10_000_000)]
     elements: u64,
     /// Types of the value.
-    #[arg(long, value_delimiter = ',', default_values_t = TYPES.map(|(name, _)| name.to_owned()))]
+    #[arg(long, value_delimiter = ',', default_values_t = TYPES.map(|(name, ..)| name.to_owned()))]
     types: Vec<String>,
+    /// Ways of removing it; those other than the first four are for sets alone.
+    #[arg(long, value_delimiter = ',', default_values_t = WAYS.map(|(name, _)| name.to_owned()))]
+    ways: Vec<String>,
     /// CPU of the servers.
     #[arg(long, default_value_t = 0)]
     server_cpu: usize,
@@ -100,13 +110,14 @@ impl FreeArguments {
                 "boxcar-rings" => boxcar(&self.server, name, &rings),
                 peer_name => peer(peer_name),
             };
-            for (kind, add) in TYPES.iter().filter(|(kind, _)| self.types.iter().any(|t| t == kind)) {
+            for (kind, add, at_once) in TYPES.iter().filter(|(kind, ..)| self.types.iter().any(|t| t == kind))
+            {
                 let ways = if *kind == "set" { &WAYS[..] } else { &WAYS[..COMMON_WAYS] };
-                for (way, commands) in ways {
+                for (way, commands) in ways.iter().filter(|(way, _)| self.ways.iter().any(|w| w == way)) {
                     let line = found.clone().and_then(|candidate| {
                         let server =
                             candidate.start(&CpuList::from_iter([self.server_cpu]), work.path(), &[]);
-                        let seen = server.and_then(|server| self.one(&server, add, commands));
+                        let seen = server.and_then(|server| self.one(&server, (add, *at_once), commands));
                         seen.map(|seen| seen.line(&candidate, kind, way))
                             .map_err(|error| format!("{name}: {error}"))
                     });
@@ -135,13 +146,13 @@ impl FreeArguments {
         )
     }
 
-    fn one(&self, server: &Server, add: &str, commands: &[&str]) -> Result<Seen, ServerError> {
+    fn one(&self, server: &Server, add: (&str, u64), commands: &[&str]) -> Result<Seen, ServerError> {
         let mut client = Client::open(server)?;
         self.fill(&mut client, add)?;
         command(&mut client, "SET small value")?;
         client.verdict()?;
         let before = read_while(server, || {
-            thread::sleep(QUIET);
+            thread::sleep(BEFORE);
             Ok(())
         })?
         .0;
@@ -163,31 +174,27 @@ impl FreeArguments {
         Ok(Seen { before, during, took, freed })
     }
 
-    fn fill(&self, client: &mut Client, add: &str) -> Result<(), ServerError> {
-        let words = if matches!(add, "HSET" | "ZADD") { 2 } else { 1 };
-        let batch = ELEMENTS * PIPELINE;
-        for first in (0..self.elements).step_by(batch as usize) {
-            for command in 0..PIPELINE {
-                let from = first + command * ELEMENTS;
-                write!(
-                    client.requests,
-                    "*{}\r\n${}\r\n{add}\r\n$3\r\nbig\r\n",
-                    2 + words * ELEMENTS,
-                    add.len()
-                )?;
-                for number in from..from + ELEMENTS {
-                    let name = format!("member:{number:07}");
-                    if add == "ZADD" {
-                        write!(client.requests, "$8\r\n{number:08}\r\n")?;
-                    }
-                    write!(client.requests, "${}\r\n{name}\r\n", name.len())?;
-                    if add == "HSET" {
-                        write!(client.requests, "$8\r\n{number:08}\r\n")?;
+    fn fill(&self, client: &mut Client, (add, at_once): (&str, u64)) -> Result<(), ServerError> {
+        for first in (0..self.elements).step_by(PIPELINE as usize) {
+            let end = self.elements.min(first + PIPELINE);
+            for from in (first..end).step_by(at_once as usize) {
+                let mut words = vec![add.to_owned(), "big".to_owned()];
+                if add == "XADD" {
+                    words.push("*".to_owned());
+                }
+                for number in from..end.min(from + at_once) {
+                    let (name, number) = (format!("member:{number:07}"), format!("{number:08}"));
+                    match add {
+                        "ZADD" => words.extend([number, name]),
+                        "HSET" => words.extend([name, number]),
+                        "XADD" => words.extend(["field".to_owned(), name]),
+                        _ => words.push(name),
                     }
                 }
+                client.push(&words);
             }
             client.send()?;
-            for _ in 0..PIPELINE {
+            for _ in 0..(end - first).div_ceil(at_once) {
                 client.reply()?;
             }
         }

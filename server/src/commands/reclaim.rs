@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, OnceLock};
 use std::thread;
+use std::time::Duration;
 
 /// Removals that may wait to be freed. Each may be a whole database, so a queue this long means that memory is given
 /// back far more slowly than it is taken: then whoever removes frees, too, and thereby slows down.
@@ -19,6 +20,10 @@ pub const FREED_AT_ONCE_MAX: usize = 1 << 20;
 /// Priority of the thread that frees, on the scale of nice(2): a quarter of a processor that threads that serve clients
 /// want, too, and it yields to them at once.
 const NICE: u8 = 5;
+
+/// What the thread waits before it frees what woke it: whoever handed that over is about to answer, perhaps by way of
+/// another thread on the same processor.
+const ANSWER_FIRST: Duration = Duration::from_millis(1);
 
 /// Something to free, and how many keys it holds.
 type Removal = (Box<dyn Any + Send>, usize);
@@ -89,7 +94,11 @@ fn start(counts: Arc<Counts>) -> Option<SyncSender<Removal>> {
         if let Err(error) = lower_thread_priority(NICE) {
             tracing::debug!("the thread that frees keeps the priority of the others: {error}");
         }
-        receiver.into_iter().for_each(|removal| counts.free(removal));
+        while let Ok(first) = receiver.recv() {
+            thread::sleep(ANSWER_FIRST);
+            counts.free(first);
+            receiver.try_iter().for_each(|removal| counts.free(removal));
+        }
     };
     match thread::Builder::new().name("boxcar-free".to_owned()).spawn(body) {
         Ok(_) => Some(sender),
@@ -104,7 +113,7 @@ fn start(counts: Arc<Counts>) -> Option<SyncSender<Removal>> {
 mod tests {
     use super::*;
     use std::sync::Mutex;
-    use std::time::{Duration, Instant};
+    use std::time::Instant;
 
     /// Takes as long to be dropped as the test holds the lock.
     struct Slow(Arc<Mutex<()>>);

@@ -5,6 +5,8 @@ use crate::commands::server::allocator;
 use crate::config::{Config, rows};
 use crate::observability::defragmentation::DefragmentationFigures;
 use boxcar_store::Db;
+#[cfg(feature = "jemalloc")]
+use boxcar_store::ValuePosition;
 use boxcar_sys::clock::monotonic_us;
 
 /// Buckets of one step under a lock: some 40 records, with values of up to 64 elements each.
@@ -34,8 +36,10 @@ pub struct Defragmenter {
 #[derive(Debug)]
 struct Large {
     key: Box<[u8]>,
-    position: u128,
+    #[cfg(feature = "jemalloc")]
+    position: ValuePosition,
     /// Whether anything was moved.
+    #[cfg(feature = "jemalloc")]
     moved: bool,
 }
 
@@ -126,7 +130,11 @@ fn defragment(
     let step = db.defragment(position, BUCKETS);
     figures.add_allocations(step.moved, step.kept);
     figures.add_keys(step.moved_keys, step.kept_keys);
-    large.extend(step.large.into_iter().map(|key| Large { key, position: 0, moved: false }));
+    large.extend(step.large.into_iter().map(|key| Large {
+        key,
+        position: ValuePosition::default(),
+        moved: false,
+    }));
     step.position
 }
 

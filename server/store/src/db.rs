@@ -141,10 +141,10 @@ impl<'a> Core<'a> {
         let old = self.raw(at);
         // SAFETY: both records are alive; the old one is out of the table before it is freed.
         unsafe {
-            self.root.count_contents_out(old);
+            let own_memory = self.root.count_contents_out(old);
             self.root.count_contents_in(new);
             self.table().replace(at, new);
-            self.context.replaced(OwnedRecord::new(old));
+            self.context.discard(old, own_memory);
         }
     }
 
@@ -167,6 +167,17 @@ impl<'a> Core<'a> {
             let record = self.table().remove(hash, at, self.root.len());
             self.root.count_out(record);
             OwnedRecord::new(record)
+        }
+    }
+
+    /// Takes the record at `at` out, whose hash this is, and frees it, or has it freed.
+    #[inline]
+    pub(crate) fn delete(&self, hash: u64, at: Location) {
+        // SAFETY: as for `remove`.
+        unsafe {
+            let record = self.table().remove(hash, at, self.root.len());
+            let own_memory = self.root.count_out(record);
+            self.context.discard(record, own_memory);
         }
     }
 }
@@ -267,7 +278,9 @@ impl<'a> Db<'a> {
     /// Removes `key` and frees it, or has it freed ([`Keyspace::on_replaced`](crate::Keyspace::on_replaced)). False when
     /// it was not there.
     pub fn remove(&mut self, hash: u64, key: &[u8]) -> bool {
-        self.take(hash, key).map(|record| self.core.context.replaced(record)).is_some()
+        let Some(at) = self.core.find(hash, key) else { return false };
+        self.core.delete(hash, at);
+        true
     }
 
     /// Takes `key` out, to be dropped elsewhere.

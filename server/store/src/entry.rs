@@ -94,8 +94,7 @@ impl<'a> OccupiedEntry<'a> {
 
     /// Removes the key and frees it, or has it freed ([`Keyspace::on_replaced`](crate::Keyspace::on_replaced)).
     pub fn remove(self) {
-        let context = self.core.context;
-        context.replaced(self.take());
+        self.core.delete(self.hash, self.at);
     }
 
     /// Removes the key and returns its place, free again. `hash` and `key` are those it was found by.

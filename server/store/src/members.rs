@@ -191,11 +191,22 @@ impl Members {
         unsafe { self.table.random(rng).map(|record| Member::new(record)) }
     }
 
-    /// Visits the members of one bucket, and returns the position of the next, zero at the end. Any position is
-    /// accepted, and means the same whatever happens to the table.
-    pub(crate) fn scan(&self, position: u64, visit: &mut dyn FnMut(Member<'_>)) -> u64 {
-        // SAFETY: the table and its records are borrowed.
-        unsafe { self.walk(position, &mut |found| visit(Member::new(found.record))) }
+    /// Visits at least `count` members from a position on, bucket by bucket, as long as there are any, and returns the
+    /// position that goes on, zero at the end. Any position is accepted, and means the same whatever happens to the table.
+    pub(crate) fn scan(&self, position: u64, count: usize, visit: &mut dyn FnMut(Member<'_>)) -> u64 {
+        let (mut position, mut visited) = (position, 0);
+        loop {
+            // SAFETY: the table and its records are borrowed.
+            position = unsafe {
+                self.walk(position, &mut |found| {
+                    visited += 1;
+                    visit(Member::new(found.record));
+                })
+            };
+            if position == 0 || visited >= count {
+                return position;
+            }
+        }
     }
 
     /// # Safety
@@ -391,7 +402,7 @@ mod tests {
         let mut seen = BTreeSet::new();
         let (mut position, mut more) = (0, 1000);
         loop {
-            position = members.scan(position, &mut |record| assert!(seen.insert(record.name().to_vec())));
+            position = members.scan(position, 1, &mut |record| assert!(seen.insert(record.name().to_vec())));
             if position == 0 {
                 break;
             }

@@ -24,9 +24,24 @@ impl Context {
         self.inline_limit.store(limit, Relaxed);
     }
 
-    /// Frees a record that another one has replaced, or has it freed.
+    /// Frees a record that went or was replaced, whose own memory this is, or has it freed.
+    ///
+    /// # Safety
+    /// The record is alive, and nobody else uses it from now on.
     #[inline]
-    pub(crate) fn replaced(&self, record: OwnedRecord) {
+    pub(crate) unsafe fn discard(&self, record: RawRecord, own_memory: usize) {
+        // SAFETY: as the caller vouches.
+        unsafe {
+            if record.is_out_of_line() {
+                self.discard_value(OwnedRecord::new(record));
+            } else {
+                record.free_shell(own_memory);
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn discard_value(&self, record: OwnedRecord) {
         if record.record().frees_slowly()
             && let Some(free) = self.on_replaced.get()
         {
@@ -124,26 +139,29 @@ impl Root {
     ///
     /// # Safety
     /// The record is alive, and the caller holds the shard's lock.
+    #[inline]
     pub(crate) unsafe fn count_in(&self, record: RawRecord) {
         self.len.store(self.len.load(Relaxed) + 1, Relaxed);
         // SAFETY: as the caller vouches.
         unsafe { self.count_contents_in(record) };
     }
 
-    /// Counts a record that left the table.
+    /// Counts a record that left the table, and returns the bytes of its own memory, for whoever frees it.
     ///
     /// # Safety
     /// As for [`Root::count_in`].
-    pub(crate) unsafe fn count_out(&self, record: RawRecord) {
+    #[inline]
+    pub(crate) unsafe fn count_out(&self, record: RawRecord) -> usize {
         self.len.store(self.len.load(Relaxed) - 1, Relaxed);
         // SAFETY: as the caller vouches.
-        unsafe { self.count_contents_out(record) };
+        unsafe { self.count_contents_out(record) }
     }
 
     /// Counts memory and expiry of a record that was changed, or is about to be (then out).
     ///
     /// # Safety
     /// As for [`Root::count_in`].
+    #[inline]
     pub(crate) unsafe fn count_contents_in(&self, record: RawRecord) {
         // SAFETY: as the caller vouches.
         let (memory, expiry) = unsafe { (record.memory(), record.expiry()) };
@@ -159,14 +177,15 @@ impl Root {
         }
     }
 
-    /// The reverse of [`Root::count_contents_in`].
+    /// The reverse of [`Root::count_contents_in`]; returns the bytes of the record's own memory.
     ///
     /// # Safety
     /// As for [`Root::count_in`].
-    pub(crate) unsafe fn count_contents_out(&self, record: RawRecord) {
+    #[inline]
+    pub(crate) unsafe fn count_contents_out(&self, record: RawRecord) -> usize {
         // SAFETY: as the caller vouches.
-        let (memory, expiry) = unsafe { (record.memory(), record.expiry()) };
-        self.memory.store(self.memory.load(Relaxed) - memory, Relaxed);
+        let (own, beyond, expiry) = unsafe { (record.own_memory(), record.memory_beyond(), record.expiry()) };
+        self.memory.store(self.memory.load(Relaxed) - own - beyond, Relaxed);
         if let Some(at) = expiry {
             self.expires.store(self.expires.load(Relaxed) - 1, Relaxed);
             let sum = self.expiry_sum.load(Relaxed).wrapping_sub(at.div_euclid(EXPIRY_UNIT_MS));
@@ -176,6 +195,7 @@ impl Root {
         if unsafe { record.has_expiring_elements() } {
             self.count_expiring_object(false);
         }
+        own
     }
 }
 

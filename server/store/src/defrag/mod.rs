@@ -4,8 +4,7 @@
 //! much fuller than the average moves to the one that is being filled ([`mover`]): records, blobs that no reply refers to,
 //! the segments of tables, and what values are made of. Everything happens under the shard's lock, a few allocations at
 //! a time: a value of many elements is left to [`Db::defragment_value`], which goes through it step by step. What
-//! stays where it is: directories and other arrays that are mostly too large for a slab, the map of the nodes of a long
-//! stream, and the pending entries of its groups.
+//! stays where it is: directories and other arrays that are mostly too large for a slab.
 
 mod mover;
 
@@ -21,6 +20,9 @@ use crate::table::{CURSOR_BITS, Keyed, Table};
 
 /// Elements of a value that is moved as a whole with its record.
 const FEW_ELEMENTS: usize = 64;
+
+/// Bytes of memory of such a value, at most: a stream of few entries may have many that are pending.
+const FEW_BYTES: usize = 64 << 10;
 
 /// Allocations after which a step ends before it has passed all its buckets: some ten to twenty microseconds.
 const MANY_ALLOCATIONS: usize = 128;
@@ -42,11 +44,28 @@ pub struct Defragmented {
     pub large: Vec<Box<[u8]>>,
 }
 
+/// Where [`Db::defragment_value`] goes on in a value; by default at its start. It means the same whatever has become of
+/// the value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ValuePosition {
+    /// Which of the trees or tables that the value is made of.
+    pub(crate) part: u64,
+    /// A position in there.
+    pub(crate) within: u128,
+}
+
+impl ValuePosition {
+    /// A position in the first part, or in the only one.
+    pub(crate) fn first(within: impl Into<u128>) -> Self {
+        Self { part: 0, within: within.into() }
+    }
+}
+
 /// What one call of [`Db::defragment_value`] did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DefragmentedValue {
     /// The position that goes on, if the value is not done.
-    pub position: Option<u128>,
+    pub position: Option<ValuePosition>,
     /// Allocations moved.
     pub moved: usize,
     /// Allocations that lie well.
@@ -71,12 +90,13 @@ impl Db<'_> {
                 unsafe {
                     record.move_blob(mover);
                     match record.object() {
-                        Some(object) if object.len() > FEW_ELEMENTS => {
+                        Some(object) if object.len() > FEW_ELEMENTS || object.memory() > FEW_BYTES => {
                             moved_before = mover.moved;
                             return done.large.push(record.key().into());
                         }
                         Some(_) => {
-                            let rest = record.defragment_object(0, &mut usize::MAX.clone(), mover);
+                            let start = ValuePosition::default();
+                            let rest = record.defragment_object(start, &mut usize::MAX.clone(), mover);
                             debug_assert!(rest.is_none(), "there is no end of budget");
                         }
                         None => {}
@@ -97,13 +117,13 @@ impl Db<'_> {
         done
     }
 
-    /// Goes through a value with many elements from a position on, zero at first, and moves what lies badly, for about as
-    /// many allocations as `budget` says.
+    /// Goes through a value with many elements from a position on and moves what lies badly, for about as many allocations
+    /// as `budget` says.
     pub fn defragment_value(
         &mut self,
         hash: u64,
         key: &[u8],
-        position: u128,
+        position: ValuePosition,
         budget: usize,
     ) -> DefragmentedValue {
         let Some(at) = self.core.find(hash, key) else { return DefragmentedValue::default() };

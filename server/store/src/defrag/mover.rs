@@ -3,7 +3,6 @@
 use core::ffi::{c_char, c_void};
 use core::ptr::NonNull;
 use std::alloc::{Layout, handle_alloc_error};
-use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use tikv_jemalloc_sys::{
@@ -81,16 +80,6 @@ impl Mover {
         }
     }
 
-    /// Moves a small map, as a whole: its nodes' addresses are its own affair, but its first value lies in one of them. The
-    /// thread's cache would give the old nodes back as the new ones.
-    pub(crate) fn map<K: Ord, V>(&mut self, map: &mut BTreeMap<K, V>) {
-        let first = map.values_mut().next().map(|value| NonNull::from(value).cast());
-        if first.is_some_and(|first| self.wants(first)) {
-            let _uncached = Uncached::new();
-            *map = core::mem::take(map).into_iter().collect();
-        }
-    }
-
     /// Moves the array of a vector.
     pub(crate) fn vec<T>(&mut self, vec: &mut Vec<T>) {
         let (len, capacity) = (vec.len(), vec.capacity());
@@ -104,39 +93,6 @@ impl Mover {
             self.allocation(&mut address, layout);
             core::ptr::write(vec, Vec::from_raw_parts(address.cast().as_ptr(), len, capacity));
         }
-    }
-}
-
-/// While it lives, this thread allocates without its cache: out of the slab that is being filled.
-struct Uncached {
-    before: bool,
-}
-
-impl Uncached {
-    fn new() -> Self {
-        Self { before: Self::enable(false) }
-    }
-
-    /// Switches the cache on or off, and says what it was.
-    fn enable(mut now: bool) -> bool {
-        let (mut before, mut len) = (now, size_of::<bool>());
-        // SAFETY: the query reads one bool and writes one.
-        let error = unsafe {
-            mallctl(
-                c"thread.tcache.enabled".as_ptr(),
-                (&raw mut before).cast(),
-                &raw mut len,
-                (&raw mut now).cast(),
-                size_of::<bool>(),
-            )
-        };
-        if error == 0 { before } else { now }
-    }
-}
-
-impl Drop for Uncached {
-    fn drop(&mut self) {
-        Self::enable(self.before);
     }
 }
 

@@ -19,6 +19,8 @@ pub use walk::Elements;
 
 use core::mem::ManuallyDrop;
 
+#[cfg(feature = "jemalloc")]
+use crate::defrag::{Mover, ValuePosition};
 use crate::forms::{Boxed, forms};
 use crate::listpack::Listpack;
 use crate::object::Composite;
@@ -224,20 +226,21 @@ impl List {
     /// One step of moving the value's allocations: see [`Object`](crate::Object).
     pub(crate) fn defragment(
         &mut self,
-        position: u128,
+        position: ValuePosition,
         budget: &mut usize,
-        mover: &mut crate::defrag::Mover,
-    ) -> Option<u128> {
+        mover: &mut Mover,
+    ) -> Option<ValuePosition> {
         match self.word.form_mut() {
             FormMut::Packed(listpack) => {
                 listpack.defragment(mover);
                 None
             }
             FormMut::Quick(quicklist) => {
-                if position == 0 {
+                if position == ValuePosition::default() {
                     quicklist.defragment(mover);
                 }
-                quicklist.defragment_nodes(position as usize, budget, mover).map(|node| node as u128)
+                let next = quicklist.defragment_nodes(position.within as usize, budget, mover);
+                next.map(|node| ValuePosition::first(node as u64))
             }
         }
     }

@@ -5,6 +5,8 @@
 
 use core::ptr::NonNull;
 
+#[cfg(feature = "jemalloc")]
+use crate::defrag::{Mover, ValuePosition};
 use crate::hash_map::Hash;
 use crate::list::List;
 use crate::set::Set;
@@ -94,8 +96,7 @@ macro_rules! objects {
                 match self { $(Self::$kind(object) => unsafe { word.cast().write(object) },)* }
             }
 
-            /// One step of moving what the object in a record's payload word is made of: goes on at a position, zero at
-            /// first, until `budget`, which counts down by allocations, is used up. What comes back is where to go on,
+            /// One step of moving what the object in a record's payload word is made of: goes on at a position until `budget`, which counts down by allocations, is used up. What comes back is where to go on,
             /// `None` at the end; a position means the same whatever has become of the object.
             ///
             /// # Safety
@@ -104,10 +105,10 @@ macro_rules! objects {
             pub(crate) unsafe fn defragment_word(
                 kind: Kind,
                 word: NonNull<u64>,
-                position: u128,
+                position: ValuePosition,
                 budget: &mut usize,
-                mover: &mut crate::defrag::Mover,
-            ) -> Option<u128> {
+                mover: &mut Mover,
+            ) -> Option<ValuePosition> {
                 match kind {
                     $(Kind::$kind => {
                         // SAFETY: as the caller vouches.

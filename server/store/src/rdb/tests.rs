@@ -69,11 +69,12 @@ fn stream_contents(stream: &Stream) -> String {
         words += &format!("{:?}{:?}", entry.id, entry.fields().collect::<Vec<_>>());
     }
     for (name, group) in stream.groups() {
-        words +=
-            &format!("{name:?} {:?} {:?} {:?}", group.last_id, group.entries_read, group.pending().keys());
+        let pending: Vec<_> = group.pending().iter().map(|(id, _)| id).collect();
+        words += &format!("{name:?} {:?} {:?} {pending:?}", group.last_id, group.entries_read);
         for consumer in group.consumers() {
             let (seen, active) = (consumer.seen_ms, consumer.active_ms);
-            words += &format!("{:?} {seen} {active:?} {:?}", consumer.name(), consumer.pending());
+            let pending: Vec<_> = consumer.pending().iter().collect();
+            words += &format!("{:?} {seen} {active:?} {pending:?}", consumer.name());
         }
     }
     words

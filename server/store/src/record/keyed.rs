@@ -2,11 +2,11 @@
 
 use core::ptr::NonNull;
 
+#[cfg(feature = "jemalloc")]
+use super::build::layout_of;
 use super::raw::RawRecord;
 #[cfg(feature = "jemalloc")]
-use super::raw::layout_of;
-#[cfg(feature = "jemalloc")]
-use crate::defrag::Mover;
+use crate::defrag::{Mover, ValuePosition};
 #[cfg(feature = "jemalloc")]
 use crate::object::Object;
 use crate::table::Keyed;
@@ -75,10 +75,10 @@ impl RawRecord {
     /// See the type; nothing of the object is borrowed.
     pub(crate) unsafe fn defragment_object(
         self,
-        position: u128,
+        position: ValuePosition,
         budget: &mut usize,
         mover: &mut Mover,
-    ) -> Option<u128> {
+    ) -> Option<ValuePosition> {
         // SAFETY: as the caller vouches; the word of a record with such a header is an object of that kind.
         unsafe {
             let header = self.header();

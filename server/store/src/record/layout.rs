@@ -156,10 +156,11 @@ fn word_if(meta: u8, flag: u8) -> usize {
 #[inline]
 pub(crate) fn size_class(size: usize) -> usize {
     if size <= 128 {
-        return size.max(1).next_multiple_of(16);
+        return (size.max(1) + 15) & !15;
     }
-    let step = 1usize << ((size - 1).ilog2() - 2);
-    size.next_multiple_of(step)
+    // A multiple of a power of two, written out: there is no division in it.
+    let rest = (1usize << ((size - 1).ilog2() - 2)) - 1;
+    (size + rest) & !rest
 }
 
 #[cfg(test)]

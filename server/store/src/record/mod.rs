@@ -1,5 +1,6 @@
 //! Records: one allocation that holds a key, its expiry, its access clock and its value.
 
+mod build;
 mod keyed;
 pub(crate) mod layout;
 pub(crate) mod raw;

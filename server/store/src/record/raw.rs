@@ -1,11 +1,12 @@
-//! Raw records: building, reading, overwriting and freeing them. Every function that touches a record's memory is
-//! here; who may call it when is the table's business.
+//! Raw records: reading, overwriting and freeing them. Every function that touches a record's memory is here, or beside
+//! it in `build` and `keyed`; who may call it when is the table's business.
 
 use core::ptr::NonNull;
-use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::alloc::{Layout, dealloc};
 
+use super::build::Payload;
 use super::layout::{
-    ALIGN, Header, INLINE_LIMIT, KIND_SHIFT, LONG_KEY, MODIFIED, PAYLOAD, POINTER, VOLATILE, size_class,
+    ALIGN, Header, INLINE_LIMIT, LONG_KEY, MODIFIED, PAYLOAD, POINTER, VOLATILE, size_class,
 };
 use crate::blob::Blob;
 use crate::object::{Object, ObjectRef};
@@ -21,94 +22,7 @@ const DOUBLING_LIMIT: usize = 1 << 20;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct RawRecord(pub(super) NonNull<u64>);
 
-/// The value part of a record that is about to be built.
-enum Payload<'a> {
-    Integer(i64),
-    Inline { prefix: &'a [u8], len: usize },
-    Blob(Blob),
-    Object(Object),
-}
-
-impl<'a> Payload<'a> {
-    fn of(value: Value<'a>, inline_limit: usize) -> Self {
-        match value {
-            Value::Integer(number) => Payload::Integer(number),
-            Value::Bytes(bytes) if bytes.len() <= inline_limit.min(INLINE_LIMIT) => {
-                Payload::Inline { prefix: bytes, len: bytes.len() }
-            }
-            Value::Bytes(bytes) => Payload::Blob(Blob::new(bytes, bytes.len(), bytes.len())),
-        }
-    }
-
-    fn meta(&self) -> u8 {
-        match self {
-            Payload::Integer(_) => PAYLOAD,
-            Payload::Inline { .. } => 0,
-            Payload::Blob(_) => PAYLOAD | POINTER,
-            Payload::Object(object) => PAYLOAD | POINTER | (object.kind() as u8) << KIND_SHIFT,
-        }
-    }
-
-    fn inline_len(&self) -> usize {
-        if let Payload::Inline { len, .. } = self { *len } else { 0 }
-    }
-}
-
 impl RawRecord {
-    /// Allocates a record. Strings longer than `inline_limit` (at most [`INLINE_LIMIT`]) go out of line.
-    pub(crate) fn new(
-        key: &[u8],
-        value: Value<'_>,
-        expiry: Option<i64>,
-        access: u32,
-        inline_limit: usize,
-    ) -> Self {
-        Self::build(key, Payload::of(value, inline_limit), 0, expiry, access)
-    }
-
-    /// Allocates a record that holds an object.
-    pub(crate) fn with_object(key: &[u8], object: Object, expiry: Option<i64>, access: u32) -> Self {
-        Self::build(key, Payload::Object(object), 0, expiry, access)
-    }
-
-    fn build(key: &[u8], payload: Payload<'_>, flags: u8, expiry: Option<i64>, access: u32) -> Self {
-        let volatile = if expiry.is_some() { VOLATILE } else { 0 };
-        let header = Header::new(payload.meta() | flags | volatile, key.len(), payload.inline_len(), access);
-        let key_offset = header.key_offset();
-        let used = key_offset + key.len() + payload.inline_len();
-        let layout = layout_of(used);
-        // SAFETY: the size is at least a header's.
-        let memory = unsafe { alloc(layout) };
-        let Some(record) = NonNull::new(memory.cast::<u64>()) else { handle_alloc_error(layout) };
-        // SAFETY: all offsets come from the header that sized the allocation; words are 8-aligned within it.
-        unsafe {
-            record.write(header.0);
-            if let Some(at) = expiry {
-                record.byte_add(8).cast::<i64>().write(at);
-            }
-            if header.has(LONG_KEY) {
-                record.byte_add(header.key_len_offset()).write(key.len() as u64);
-            }
-            let bytes = memory.add(key_offset);
-            bytes.copy_from_nonoverlapping(key.as_ptr(), key.len());
-            match payload {
-                Payload::Integer(number) => {
-                    record.byte_add(header.payload_offset()).cast::<i64>().write(number);
-                }
-                Payload::Blob(blob) => {
-                    record.byte_add(header.payload_offset()).cast::<*mut u8>().write(blob.into_raw());
-                }
-                Payload::Object(object) => object.into_word(record.byte_add(header.payload_offset())),
-                Payload::Inline { prefix, len } => {
-                    let value = bytes.add(key.len());
-                    value.copy_from_nonoverlapping(prefix.as_ptr(), prefix.len());
-                    value.add(prefix.len()).write_bytes(0, len - prefix.len());
-                }
-            }
-        }
-        Self(record)
-    }
-
     /// # Safety
     /// See the type.
     #[inline]
@@ -189,8 +103,15 @@ impl RawRecord {
     ///
     /// # Safety
     /// See the type.
-    #[inline]
+    #[inline(always)]
     pub(crate) unsafe fn has_expiring_elements(self) -> bool {
+        // SAFETY: as the caller vouches.
+        unsafe { self.header().has_object() && self.object_expires() }
+    }
+
+    /// The same of what is an object.
+    #[inline(never)]
+    unsafe fn object_expires(self) -> bool {
         // SAFETY: as the caller vouches.
         unsafe { self.object() }.is_some_and(|object| object.next_expiry().is_some())
     }
@@ -199,10 +120,10 @@ impl RawRecord {
     ///
     /// # Safety
     /// See the type.
-    #[inline]
+    #[inline(always)]
     pub(crate) unsafe fn may_expire(self) -> bool {
         // SAFETY: as the caller vouches.
-        unsafe { self.expiry().is_some() || self.has_expiring_elements() }
+        unsafe { self.header().has(VOLATILE) || self.has_expiring_elements() }
     }
 
     /// Where the object of this kind is, if the value is one.
@@ -240,6 +161,7 @@ impl RawRecord {
         }
     }
 
+    #[inline]
     pub(super) unsafe fn payload(self, header: Header) -> NonNull<u64> {
         // SAFETY: the offset is inside the allocation.
         unsafe { self.0.byte_add(header.payload_offset()) }
@@ -309,26 +231,52 @@ impl RawRecord {
         unsafe { self.header() }.has(MODIFIED)
     }
 
+    #[inline]
     pub(super) unsafe fn used(self, header: Header) -> usize {
         // SAFETY: as the caller vouches.
         header.key_offset() + unsafe { self.key_len(header) } + header.value_len()
+    }
+
+    /// Bytes of memory of the record itself.
+    ///
+    /// # Safety
+    /// See the type.
+    #[inline(always)]
+    pub(crate) unsafe fn own_memory(self) -> usize {
+        // SAFETY: as the caller vouches.
+        unsafe { size_class(self.used(self.header())) }
+    }
+
+    /// Bytes of memory of the record's blob or object.
+    ///
+    /// # Safety
+    /// See the type.
+    #[inline(always)]
+    pub(crate) unsafe fn memory_beyond(self) -> usize {
+        // SAFETY: as the caller vouches.
+        unsafe { if self.is_out_of_line() { self.memory_out_of_line() } else { 0 } }
+    }
+
+    #[inline(never)]
+    unsafe fn memory_out_of_line(self) -> usize {
+        // SAFETY: as the caller vouches.
+        unsafe {
+            let header = self.header();
+            match self.object() {
+                Some(object) => object.memory(),
+                None => self.borrow_blob(header).memory(),
+            }
+        }
     }
 
     /// Bytes of memory of the record and its blob or object.
     ///
     /// # Safety
     /// See the type.
+    #[inline]
     pub(crate) unsafe fn memory(self) -> usize {
         // SAFETY: as the caller vouches.
-        unsafe {
-            let header = self.header();
-            let beyond = if header.has_blob() {
-                self.borrow_blob(header).memory()
-            } else {
-                self.object().map_or(0, ObjectRef::memory)
-            };
-            layout_of(self.used(header)).size() + beyond
-        }
+        unsafe { self.own_memory() + self.memory_beyond() }
     }
 
     /// Frees the record, its object, or its reference to a blob.
@@ -342,14 +290,18 @@ impl RawRecord {
             if header.has(POINTER) {
                 drop(self.take_payload(header));
             }
-            self.free_shell();
+            self.free_shell(self.own_memory());
         }
     }
 
-    /// Frees the record alone: its blob or object was moved elsewhere.
-    unsafe fn free_shell(self) {
-        // SAFETY: the layout is the one of build, as in-place changes keep the size class.
-        unsafe { dealloc(self.0.as_ptr().cast(), layout_of(self.used(self.header()))) }
+    /// Frees the record alone, whose own memory this is: it has no blob or object, or that was moved elsewhere.
+    ///
+    /// # Safety
+    /// As for [`RawRecord::free`].
+    #[inline]
+    pub(crate) unsafe fn free_shell(self, own_memory: usize) {
+        // SAFETY: the layout is the valid one of build, as in-place changes keep the size class.
+        unsafe { dealloc(self.0.as_ptr().cast(), Layout::from_size_align_unchecked(own_memory, ALIGN)) }
     }
 
     /// Overwrites the value where it is, if the new one has the same form and size class. The expiry stays.
@@ -408,7 +360,7 @@ impl RawRecord {
             let header = self.header();
             let payload = if header.has(POINTER) { self.take_payload(header) } else { self.string_payload() };
             let new = Self::build(key, payload, header.meta() & MODIFIED, expiry, header.access());
-            self.free_shell();
+            self.free_shell(self.own_memory());
             new
         }
     }
@@ -526,11 +478,6 @@ impl RawRecord {
             core::slice::from_raw_parts_mut(self.inline_bytes(header).as_ptr(), header.value_len())
         }
     }
-}
-
-/// The layout of a record that uses `used` bytes.
-pub(super) fn layout_of(used: usize) -> Layout {
-    Layout::from_size_align(size_class(used), ALIGN).expect("a key's length fits the address space")
 }
 
 /// Capacity of a string that grows from `old` to `len` bytes: room for more of the same, none when it shrinks.

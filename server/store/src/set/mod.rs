@@ -11,6 +11,8 @@ mod tests;
 
 use core::mem::ManuallyDrop;
 
+#[cfg(feature = "jemalloc")]
+use crate::defrag::{Mover, ValuePosition};
 use crate::forms::{Boxed, forms};
 use crate::listpack::Listpack;
 use crate::members::{self, Members};
@@ -163,20 +165,11 @@ impl Set {
     /// on, zero at the end. Intsets and listpacks are visited as a whole. A member that is there during a whole scan
     /// is visited; any cursor is accepted.
     pub fn scan(&self, cursor: u64, count: usize, visit: &mut dyn FnMut(Value<'_>)) -> u64 {
-        let Form::Table(members) = self.word.form() else {
-            self.iter().for_each(visit);
-            return 0;
-        };
-        let (mut position, mut visited) = (cursor, 0);
-        loop {
-            position = members.scan(position, &mut |record| {
-                visited += 1;
-                visit(Value::Bytes(record.name()));
-            });
-            if position == 0 || visited >= count {
-                return position;
-            }
+        if let Form::Table(members) = self.word.form() {
+            return members.scan(cursor, count, &mut |member| visit(Value::Bytes(member.name())));
         }
+        self.iter().for_each(visit);
+        0
     }
 }
 
@@ -191,18 +184,19 @@ impl Set {
     /// One step of moving the value's allocations: see [`Object`](crate::Object).
     pub(crate) fn defragment(
         &mut self,
-        position: u128,
+        position: ValuePosition,
         budget: &mut usize,
-        mover: &mut crate::defrag::Mover,
-    ) -> Option<u128> {
+        mover: &mut Mover,
+    ) -> Option<ValuePosition> {
         match self.word.form_mut() {
             FormMut::Listpack(pack) => pack.defragment(mover),
             FormMut::Intset(set) => set.defragment(mover),
             FormMut::Table(members) => {
-                if position == 0 {
+                if position == ValuePosition::default() {
                     members.defragment(mover);
                 }
-                return members.defragment_records(position as u64, budget, mover).map(u128::from);
+                let next = members.defragment_records(position.within as u64, budget, mover);
+                return next.map(ValuePosition::first);
             }
         }
         None

@@ -27,6 +27,8 @@ use core::ops::Range;
 use self::element::{Element, Probe, score_of};
 use self::index::Index;
 use self::tree::Tree;
+#[cfg(feature = "jemalloc")]
+use crate::defrag::{Mover, ValuePosition};
 use crate::forms::{Boxed, forms};
 use crate::listpack::Listpack;
 use crate::object::Composite;
@@ -314,38 +316,38 @@ impl SortedSet {
     }
 }
 
-/// In a position of [`SortedSet::defragment`]: the tree is done, and the rest is one in the index.
-#[cfg(feature = "jemalloc")]
-const IN_INDEX: u128 = 1 << 64;
-
 #[cfg(feature = "jemalloc")]
 impl SortedSet {
-    /// One step of moving the value's allocations: see [`Object`](crate::Object).
+    /// One step of moving the value's allocations: see [`Object`](crate::Object). The parts of a position are the tree and
+    /// the index.
     pub(crate) fn defragment(
         &mut self,
-        position: u128,
+        position: ValuePosition,
         budget: &mut usize,
-        mover: &mut crate::defrag::Mover,
-    ) -> Option<u128> {
+        mover: &mut Mover,
+    ) -> Option<ValuePosition> {
         let FormMut::Indexed(boxed) = self.word.form_mut() else {
             if let FormMut::Packed(listpack) = self.word.form_mut() {
                 listpack.defragment(mover);
             }
             return None;
         };
-        if position == 0 {
+        if position == ValuePosition::default() {
             boxed.defragment(mover);
         }
         let Indexed { tree, index } = &mut **boxed;
-        if position < IN_INDEX {
-            let mut move_element = |element: &mut Element, mover: &mut crate::defrag::Mover| {
+        if position.part == 0 {
+            let mut move_element = |element: &mut Element, mover: &mut Mover| {
                 index.defragment_element(element, mover);
             };
-            let next = tree.defragment(position as usize, budget, mover, &mut move_element);
-            return Some(next.map_or(IN_INDEX, |rank| rank as u128));
+            let next = tree.defragment(position.within as usize, budget, mover, &mut move_element);
+            return Some(match next {
+                Some(rank) => ValuePosition::first(rank as u64),
+                None => ValuePosition { part: 1, within: 0 },
+            });
         }
-        let next = index.defragment(position as u64, budget, mover);
-        next.map(|position| IN_INDEX | u128::from(position))
+        let next = index.defragment(position.within as u64, budget, mover);
+        next.map(|position| ValuePosition { part: 1, within: position.into() })
     }
 }
 

@@ -1,8 +1,10 @@
 //! Consumer groups: who has been given which entry and has not acknowledged it.
 
 use super::StreamId;
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use super::map::{IdMap, IdSet};
+#[cfg(feature = "jemalloc")]
+use crate::defrag::Mover;
+use crate::record::layout::size_class;
 
 /// A consumer within its group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -22,12 +24,12 @@ pub struct Pending {
 /// A consumer.
 #[derive(Clone)]
 pub struct Consumer {
-    name: Arc<[u8]>,
+    name: Box<[u8]>,
     /// When it last asked for anything, in Unix milliseconds.
     pub seen_ms: i64,
     /// When it was last given anything; `None` when never.
     pub active_ms: Option<i64>,
-    pending: BTreeSet<StreamId>,
+    pending: IdSet,
 }
 
 impl Consumer {
@@ -39,67 +41,88 @@ impl Consumer {
 
     /// The entries that are pending with it.
     #[must_use]
-    pub fn pending(&self) -> &BTreeSet<StreamId> {
+    pub fn pending(&self) -> &IdSet {
         &self.pending
     }
 }
 
 /// A consumer group.
-#[derive(Clone)]
 pub struct Group {
     /// The last entry that was delivered as new.
     pub last_id: StreamId,
     /// How many entries of the stream come up to that one; `None` when it is not known.
     pub entries_read: Option<i64>,
-    pending: BTreeMap<StreamId, Pending>,
-    names: BTreeMap<Arc<[u8]>, ConsumerId>,
+    pending: IdMap<Pending>,
     /// Consumers by their ID.
     consumers: Vec<Option<Consumer>>,
+    /// The consumers in the order of their names.
+    names: Vec<ConsumerId>,
     /// The places of consumers that were removed, to be used again.
     free: Vec<ConsumerId>,
-    /// Bytes of all names.
-    names_len: usize,
+    /// Bytes of all names, and of what is pending with the consumers.
+    consumer_memory: usize,
 }
 
 const CONSUMER_EXISTS: &str = "an ID of a consumer is given away no longer than the consumer exists";
 
-/// Bytes of memory of an entry in the trees of group and consumer, which are two thirds full as a rule.
-const PENDING_MEMORY: usize = (2 * size_of::<StreamId>() + size_of::<Pending>()) * 3 / 2;
+impl Consumer {
+    /// Bytes of memory of its name and of what is pending with it.
+    fn memory(&self) -> usize {
+        size_class(self.name.len()) + self.pending.memory()
+    }
+}
 
-/// Bytes of memory of a consumer beside its name.
-const CONSUMER_MEMORY: usize =
-    size_of::<Option<Consumer>>() + (size_of::<Arc<[u8]>>() + size_of::<ConsumerId>()) * 3 / 2 + 16;
+impl Clone for Group {
+    fn clone(&self) -> Self {
+        let consumers = self.consumers.clone();
+        Self {
+            pending: self.pending.clone(),
+            names: self.names.clone(),
+            free: self.free.clone(),
+            consumer_memory: consumers.iter().flatten().map(Consumer::memory).sum(),
+            consumers,
+            ..*self
+        }
+    }
+}
 
 impl Group {
     pub(super) fn new(last_id: StreamId, entries_read: Option<i64>) -> Self {
         Self {
             last_id,
             entries_read,
-            pending: BTreeMap::new(),
-            names: BTreeMap::new(),
+            pending: IdMap::new(),
             consumers: Vec::new(),
+            names: Vec::new(),
             free: Vec::new(),
-            names_len: 0,
+            consumer_memory: 0,
         }
     }
 
     pub(super) fn memory(&self) -> usize {
+        let ids = self.names.capacity() + self.free.capacity();
         size_of::<Self>()
-            + self.pending.len() * PENDING_MEMORY
-            + self.names.len() * CONSUMER_MEMORY
-            + self.names_len
+            + self.pending.memory()
+            + self.consumers.capacity() * size_of::<Option<Consumer>>()
+            + ids * size_of::<ConsumerId>()
+            + self.consumer_memory
     }
 
     /// All pending entries.
     #[must_use]
-    pub fn pending(&self) -> &BTreeMap<StreamId, Pending> {
+    pub fn pending(&self) -> &IdMap<Pending> {
         &self.pending
     }
 
     /// The consumer of this name.
     #[must_use]
     pub fn find(&self, name: &[u8]) -> Option<ConsumerId> {
-        self.names.get(name).copied()
+        self.name_place(name).ok().map(|at| self.names[at])
+    }
+
+    /// Where a name is, or belongs, among the names.
+    fn name_place(&self, name: &[u8]) -> Result<usize, usize> {
+        self.names.binary_search_by(|id| self.consumer(*id).name().cmp(name))
     }
 
     /// A consumer.
@@ -121,49 +144,51 @@ impl Group {
 
     /// The consumers in the order of their names.
     pub fn consumers(&self) -> impl ExactSizeIterator<Item = &Consumer> {
-        self.names.values().map(|id| self.consumer(*id))
+        self.names.iter().map(|id| self.consumer(*id))
     }
 
     /// Makes a consumer, of whose name there is none.
     pub fn create(&mut self, name: &[u8], seen_ms: i64) -> ConsumerId {
-        let name: Arc<[u8]> = name.into();
-        self.names_len += name.len();
-        let consumer =
-            Consumer { name: Arc::clone(&name), seen_ms, active_ms: None, pending: BTreeSet::new() };
+        let (Ok(place) | Err(place)) = self.name_place(name);
+        let consumer = Consumer { name: name.into(), seen_ms, active_ms: None, pending: IdSet::default() };
+        self.consumer_memory += consumer.memory();
         let id = self.free.pop().unwrap_or_else(|| {
             self.consumers.push(None);
             ConsumerId(u32::try_from(self.consumers.len() - 1).expect("fewer than 2^32 consumers"))
         });
         self.consumers[id.0 as usize] = Some(consumer);
-        self.names.insert(name, id);
+        self.names.insert(place, id);
         id
     }
 
     /// Removes a consumer with everything that is pending with it, and returns how much that was.
     pub fn remove(&mut self, id: ConsumerId) -> usize {
+        let (Ok(place) | Err(place)) = self.name_place(self.consumer(id).name());
+        self.names.remove(place);
         let consumer = self.consumers[id.0 as usize].take().expect(CONSUMER_EXISTS);
         self.free.push(id);
-        self.names_len -= consumer.name.len();
-        self.names.remove(&consumer.name);
-        for entry in &consumer.pending {
-            self.pending.remove(entry);
+        self.consumer_memory -= consumer.memory();
+        for entry in consumer.pending.iter() {
+            self.pending.remove(*entry);
         }
         consumer.pending.len()
     }
 
     /// Makes an entry pending, or changes its owner and figures when it is.
     pub fn give(&mut self, entry: StreamId, pending: Pending) {
-        if let Some(before) = self.pending.insert(entry, pending)
-            && before.consumer != pending.consumer
-        {
-            self.consumer_mut(before.consumer).pending.remove(&entry);
+        let before = self.pending.insert(entry, pending).map(|before| before.consumer);
+        if before == Some(pending.consumer) {
+            return;
         }
-        self.consumer_mut(pending.consumer).pending.insert(entry);
+        if let Some(before) = before {
+            self.change_pending(before, |ids| ids.remove(entry));
+        }
+        self.change_pending(pending.consumer, |ids| ids.insert(entry, ()));
     }
 
     /// Counts one more delivery of a pending entry.
     pub fn redeliver(&mut self, entry: StreamId, now_ms: i64) {
-        if let Some(pending) = self.pending.get_mut(&entry) {
+        if let Some(pending) = self.pending.get_mut(entry) {
             pending.delivered_ms = now_ms;
             pending.deliveries += 1;
         }
@@ -171,8 +196,48 @@ impl Group {
 
     /// An entry is pending no longer; false when it was not.
     pub fn acknowledge(&mut self, entry: StreamId) -> bool {
-        let Some(pending) = self.pending.remove(&entry) else { return false };
-        self.consumer_mut(pending.consumer).pending.remove(&entry);
+        let Some(pending) = self.pending.remove(entry) else { return false };
+        self.change_pending(pending.consumer, |ids| ids.remove(entry));
         true
+    }
+
+    /// Changes what is pending with a consumer, and keeps the figure.
+    fn change_pending<R>(&mut self, id: ConsumerId, change: impl FnOnce(&mut IdMap<()>) -> R) {
+        let consumer = self.consumers[id.0 as usize].as_mut().expect(CONSUMER_EXISTS);
+        let before = consumer.pending.memory();
+        change(consumer.pending.as_map());
+        self.consumer_memory = self.consumer_memory - before + consumer.pending.memory();
+    }
+}
+
+#[cfg(feature = "jemalloc")]
+impl Group {
+    /// Number of parts in which it is moved: its own, and one for each place of a consumer.
+    pub(super) fn parts(&self) -> usize {
+        1 + self.consumers.len()
+    }
+
+    /// One step of moving a part's allocations, from an ID on, until `budget` of them were looked at. Returns where to go
+    /// on in that part.
+    pub(super) fn defragment(
+        &mut self,
+        part: usize,
+        first: StreamId,
+        budget: &mut usize,
+        mover: &mut Mover,
+    ) -> Option<StreamId> {
+        let Some(place) = part.checked_sub(1) else {
+            if first == StreamId::MIN {
+                mover.vec(&mut self.consumers);
+                mover.vec(&mut self.names);
+                mover.vec(&mut self.free);
+            }
+            return self.pending.defragment(first, budget, mover, &mut |_, _| {});
+        };
+        let consumer = self.consumers.get_mut(place)?.as_mut()?;
+        if first == StreamId::MIN {
+            mover.bytes(&mut consumer.name);
+        }
+        consumer.pending.as_map().defragment(first, budget, mover, &mut |(), _| {})
     }
 }

@@ -1,8 +1,8 @@
 //! The entries of a stream and what is known about them.
 
+use super::map::IdMap;
 use super::node::{Entry, Field, NODE_MAX_BYTES, Node, NodeLimits};
 use super::{StreamId, radix};
-use std::collections::BTreeMap;
 
 /// What is to be left after trimming.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,20 +23,25 @@ pub enum AppendError {
 }
 
 /// Entries in the order of their IDs, and counters. Read through [`Stream`](super::Stream)'s dereference.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub struct Log {
     /// Nodes by the ID of the first entry that each ever had.
-    nodes: BTreeMap<StreamId, Box<Node>>,
+    nodes: IdMap<Node>,
     len: u64,
     last_id: StreamId,
     max_deleted_id: StreamId,
     entries_added: u64,
+    /// Bytes of the nodes' own allocations.
     node_memory: usize,
 }
 
-/// Nodes of a map that is moved as a whole, which takes some ten microseconds.
-#[cfg(feature = "jemalloc")]
-const MAP_MOVED_MAX: usize = 256;
+impl Clone for Log {
+    fn clone(&self) -> Self {
+        let nodes = self.nodes.clone();
+        let node_memory = nodes.iter().map(|(_, node)| node.memory()).sum();
+        Self { nodes, node_memory, ..*self }
+    }
+}
 
 impl Log {
     /// Number of entries.
@@ -84,47 +89,34 @@ impl Log {
     /// Number of nodes of the radix tree that Redis would have for them. Linear in the number of nodes.
     #[must_use]
     pub fn radix_tree_nodes(&self) -> usize {
-        radix::tree_nodes(self.nodes.keys().map(|id| id.to_be_bytes()))
+        radix::tree_nodes(self.nodes.iter().map(|(id, _)| id.to_be_bytes()))
     }
 
-    /// Moves nodes that lie badly, from an ID on, whose two numbers make up the position, until `budget` of them were
-    /// looked at. Returns where to go on.
+    /// Moves nodes that lie badly, from an ID on, until `budget` of them were looked at. Returns where to go on.
     #[cfg(feature = "jemalloc")]
     pub(super) fn defragment(
         &mut self,
-        position: u128,
+        first: StreamId,
         budget: &mut usize,
         mover: &mut crate::defrag::Mover,
-    ) -> Option<u128> {
-        if position == 0 && self.nodes.len() <= MAP_MOVED_MAX {
-            mover.map(&mut self.nodes);
-        }
-        let first = StreamId { ms: (position >> 64) as u64, seq: position as u64 };
-        for (id, node) in self.nodes.range_mut(first..) {
-            if *budget == 0 {
-                return Some(u128::from(id.ms) << 64 | u128::from(id.seq));
-            }
-            mover.boxed(node);
-            node.defragment(mover);
-            *budget = budget.saturating_sub(2);
-        }
-        None
+    ) -> Option<StreamId> {
+        self.nodes.defragment(first, budget, mover, &mut Node::defragment)
     }
 
     pub(super) fn memory(&self) -> usize {
-        self.node_memory
+        self.node_memory + self.nodes.memory()
     }
 
     /// The entries from `start` on, ascending.
     pub fn range(&self, start: StreamId) -> impl Iterator<Item = Entry<'_>> {
-        let first = self.nodes.range(..=start).next_back().map_or(start, |(id, _)| *id);
+        let first = self.nodes.range_back(..=start).next().map_or(start, |(id, _)| *id);
         let entries = self.nodes.range(first..).flat_map(|(id, node)| node.entries(*id));
         entries.skip_while(move |entry| entry.id < start)
     }
 
     /// The entries up to `end`, descending.
     pub fn range_back(&self, end: StreamId) -> impl Iterator<Item = Entry<'_>> {
-        let entries = self.nodes.range(..=end).rev().flat_map(|(id, node)| {
+        let entries = self.nodes.range_back(..=end).flat_map(|(id, node)| {
             let entries: Vec<Entry<'_>> = node.entries(*id).collect();
             entries.into_iter().rev()
         });
@@ -154,17 +146,14 @@ impl Log {
         if bytes > NODE_MAX_BYTES {
             return Err(AppendError::TooLarge);
         }
-        let mut last = self.nodes.last_entry();
-        if let Some(full) = last.take_if(|last| !last.get().has_room(bytes, limits)) {
-            let mut full = full;
-            self.node_memory -= full.get().memory();
-            full.get_mut().shrink();
-            self.node_memory += full.get().memory();
+        let mut last = self.nodes.last_to_mut(StreamId::MAX);
+        if let Some((_, full)) = last.take_if(|(_, last)| !last.has_room(bytes, limits)) {
+            self.node_memory -= full.memory();
+            full.shrink();
+            self.node_memory += full.memory();
         }
         match last {
-            Some(mut last) => {
-                let master = *last.key();
-                let node = last.get_mut();
+            Some((master, node)) => {
                 self.node_memory -= node.memory();
                 // About what the entry takes without its names. Where that is too little, the vector grows by itself.
                 node.reserve(bytes / 2 + 2 * fields.len() + 4);
@@ -176,7 +165,7 @@ impl Log {
                 node.push(id, id, fields);
                 node.shrink();
                 self.node_memory += node.memory();
-                self.nodes.insert(id, Box::new(node));
+                self.nodes.insert(id, node);
             }
         }
         self.len += 1;
@@ -187,7 +176,7 @@ impl Log {
 
     /// The nodes with their keys.
     pub(super) fn keyed_nodes(&self) -> impl Iterator<Item = (StreamId, &Node)> {
-        self.nodes.iter().map(|(key, node)| (*key, &**node))
+        self.nodes.iter().map(|(key, node)| (*key, node))
     }
 
     /// Adds a node whose entries are above all others, unless it has none.
@@ -200,18 +189,18 @@ impl Log {
         self.entries_added += node.len();
         self.last_id = node.newest();
         self.node_memory += node.memory();
-        self.nodes.insert(key, Box::new(node));
+        self.nodes.insert(key, node);
     }
 
     /// Deletes an entry; false when there is none with this ID.
     pub fn delete(&mut self, id: StreamId) -> bool {
-        let Some((&master, node)) = self.nodes.range_mut(..=id).next_back() else { return false };
+        let Some((master, node)) = self.nodes.last_to_mut(id) else { return false };
         if !node.delete(master, id) {
             return false;
         }
         if node.len() == 0 {
             self.node_memory -= node.memory();
-            self.nodes.remove(&master);
+            self.nodes.remove(master);
         }
         self.len -= 1;
         self.max_deleted_id = self.max_deleted_id.max(id);
@@ -222,17 +211,18 @@ impl Log {
     /// would bring the number above it.
     pub fn trim(&mut self, trim: Trim, approximate: bool, limit: Option<u64>) -> u64 {
         let mut removed = 0;
-        while let Some(mut first) = self.nodes.first_entry() {
-            let (master, entries) = (*first.key(), first.get().len());
+        while let Some((&master, first)) = self.nodes.first_key_value() {
+            let entries = first.len();
             let (done, whole) = match trim {
                 Trim::ToLength(len) => (self.len <= len, self.len.saturating_sub(entries) >= len),
-                Trim::From(id) => (false, first.get().newest() < id),
+                Trim::From(id) => (false, first.newest() < id),
             };
             if done || limit.is_some_and(|limit| removed + entries > limit) {
                 break;
             }
             if whole {
-                self.node_memory -= first.remove().memory();
+                self.node_memory -= first.memory();
+                self.nodes.remove(master);
                 self.len -= entries;
                 removed += entries;
                 continue;
@@ -240,12 +230,13 @@ impl Log {
             if approximate {
                 break;
             }
-            let node = first.get_mut();
             let excess = match trim {
                 Trim::ToLength(len) => self.len - len,
-                Trim::From(id) => node.entries(master).take_while(|entry| entry.id < id).count() as u64,
+                Trim::From(id) => first.entries(master).take_while(|entry| entry.id < id).count() as u64,
             };
-            node.delete_first(master, excess);
+            if let Some(node) = self.nodes.get_mut(master) {
+                node.delete_first(master, excess);
+            }
             self.len -= excess;
             removed += excess;
             break;

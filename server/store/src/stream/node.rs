@@ -164,9 +164,9 @@ impl Node {
         self.bytes.shrink_to_fit();
     }
 
-    /// Bytes of memory, with its share of the tree.
+    /// Bytes of memory of its own allocation.
     pub(super) fn memory(&self) -> usize {
-        size_of::<Self>() + self.bytes.capacity() + 2 * (size_of::<StreamId>() + size_of::<usize>())
+        self.bytes.capacity()
     }
 
     /// Number of entries.

@@ -128,27 +128,22 @@ impl<R: Keyed> Table<R> {
         }
     }
 
-    /// After a removal from `segment` that left `len` records in the table: shrinks or merges it if the table has
+    /// After a removal that left `len` records in the table: shrinks the segment of `hash`, or merges it, if the table has
     /// become sparse.
     ///
     /// # Safety
-    /// The shard's lock is held; `segment` is the one of `hash`.
+    /// The shard's lock is held.
     #[inline]
-    pub(super) unsafe fn give_back(&self, segment: Segment, hash: u64, len: usize) {
+    pub(super) unsafe fn give_back(&self, hash: u64, len: usize) {
         let lines = self.lines.load(Relaxed) as usize;
-        let sparse = len * SPARSE < lines * SLOTS;
-        if sparse && len == 0 {
-            // A single line stays, so that a key that comes and goes alone costs no allocation; see `release`.
-            if lines > 1 {
-                // SAFETY: the lock is held, and no record is left.
-                unsafe { self.release() };
-            }
+        // A single line stays, so that a key that comes and goes alone costs no allocation; see `release`.
+        if len * SPARSE >= lines * SLOTS || lines == 1 {
             return;
         }
         // Counting a segment costs more than removing a record, so only one removal in eight looks.
-        if sparse && (segment.lines() > 1 || segment.depth > 0) && tag_of(hash).is_multiple_of(8) {
+        if len == 0 || tag_of(hash).is_multiple_of(8) {
             // SAFETY: as the caller vouches.
-            unsafe { self.shrink(segment, hash) };
+            unsafe { self.shrink(hash, len) };
         }
     }
 
@@ -170,10 +165,14 @@ impl<R: Keyed> Table<R> {
 
     #[cold]
     #[inline(never)]
-    unsafe fn shrink(&self, segment: Segment, hash: u64) {
-        let guard = crossbeam_epoch::pin();
+    unsafe fn shrink(&self, hash: u64, len: usize) {
         // SAFETY: the lock is held.
         unsafe {
+            if len == 0 {
+                return self.release();
+            }
+            let Some(segment) = self.segment(hash) else { return };
+            let guard = crossbeam_epoch::pin();
             let count = segment.count();
             if segment.depth > 0 {
                 let buddy_hash = hash ^ 1 << (64 - segment.depth);

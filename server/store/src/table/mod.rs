@@ -25,7 +25,7 @@ use core::marker::PhantomData;
 use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering::Relaxed};
 
 use self::bucket::{Bucket, Word, tag_of};
-use self::segment::word_of;
+use self::segment::stamp_of;
 use crate::hash::KeyHasher;
 use crate::record::RawRecord;
 
@@ -142,12 +142,16 @@ impl<R: Keyed> Table<R> {
     ///
     /// # Safety
     /// The shard's lock is held; `hash` is `hasher`'s of the record's key.
+    #[inline]
     pub(crate) unsafe fn insert(&self, hash: u64, record: R, hasher: &KeyHasher) -> Location {
+        // SAFETY: the record is alive.
+        let volatile = unsafe { record.may_expire() };
         loop {
             // SAFETY: the lock is held.
             unsafe {
                 if let Some(segment) = self.segment(hash)
-                    && let Some(at) = segment.insert(tag_of(hash), word_of(record, hash, segment.depth))
+                    && let Some(at) = segment
+                        .insert(tag_of(hash), Word::new(record, stamp_of(hash, segment.depth), volatile))
                 {
                     return at;
                 }
@@ -160,12 +164,16 @@ impl<R: Keyed> Table<R> {
     ///
     /// # Safety
     /// As for [`Table::record`]; `hash` is the record's.
+    #[inline(always)]
     pub(crate) unsafe fn remove(&self, hash: u64, at: Location, len: usize) -> R {
         // SAFETY: the lock is held; the location is in this hash's segment.
         unsafe {
-            let segment = self.segment(hash).expect("a location names a record of a segment");
-            let record = segment.remove(at).record::<R>();
-            self.give_back(segment, hash, len - 1);
+            let record = self.record(at);
+            if at.vacate() {
+                let segment = self.segment(hash).expect("a location names a record of a segment");
+                segment.bring_home(at.home.as_ref(), stamp_of(hash, segment.depth));
+            }
+            self.give_back(hash, len - 1);
             record
         }
     }

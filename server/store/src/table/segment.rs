@@ -67,6 +67,33 @@ pub(crate) struct Location {
     pub(super) slot: usize,
 }
 
+impl Location {
+    /// Frees the slot, whose record goes. True when a record that overflowed from the same home could come back into it.
+    ///
+    /// # Safety
+    /// The shard's lock is held and the location is a present one.
+    #[inline]
+    pub(super) unsafe fn vacate(self) -> bool {
+        // SAFETY: the lock is held, so that the buckets are alive.
+        let (bucket, home) = unsafe { (self.bucket.as_ref(), self.home.as_ref()) };
+        bucket.clear(self.slot);
+        if core::ptr::eq(bucket, home) {
+            return home.control().overflows();
+        }
+        count_off(home, bucket);
+        false
+    }
+}
+
+/// Counts off one record of `home` that was in `bucket`.
+fn count_off(home: &Bucket, bucket: &Bucket) {
+    if core::ptr::eq(bucket, core::ptr::from_ref(home).wrapping_add(1)) {
+        home.remove_neighbour();
+    } else {
+        home.remove_stashed();
+    }
+}
+
 /// A segment's address and shape, as its directory entry has them.
 ///
 /// Methods that take `self` and read buckets assume that the buckets are alive: because the lock is held, or because
@@ -244,13 +271,25 @@ impl Segment {
     ///
     /// # Safety
     /// The shard's lock is held, or the segment is not yet published.
+    #[inline]
     pub(super) unsafe fn insert(self, tag: u8, word: Word) -> Option<Location> {
         let line = self.home(word.stamp());
         let home = self.line(line);
-        let at = |bucket: &Bucket, slot| Location { bucket: bucket.into(), home: home.into(), slot };
-        if let Some(slot) = home.put(tag, word) {
-            return Some(at(home, slot));
+        match home.put(tag, word) {
+            Some(slot) => Some(Location { bucket: home.into(), home: home.into(), slot }),
+            // SAFETY: as the caller vouches.
+            None => unsafe { self.insert_displaced(line, tag, word) },
         }
+    }
+
+    /// The same when home is full.
+    ///
+    /// # Safety
+    /// As for [`Segment::insert`].
+    #[inline(never)]
+    unsafe fn insert_displaced(self, line: usize, tag: u8, word: Word) -> Option<Location> {
+        let home = self.line(line);
+        let at = |bucket: &Bucket, slot| Location { bucket: bucket.into(), home: home.into(), slot };
         if line + 1 < self.lines() {
             let next = self.line(line + 1);
             if let Some(slot) = next.put(tag, word) {
@@ -298,42 +337,19 @@ impl Segment {
         Some(links)
     }
 
-    /// Takes a record out, and brings one that overflowed back to the bucket that has room now.
+    /// Brings a record that overflowed back to its home, which has room now and is the one of records with this stamp.
     ///
     /// # Safety
-    /// The shard's lock is held and `at` is a present location in this segment.
-    pub(super) unsafe fn remove(self, at: Location) -> Word {
-        // SAFETY: the lock is held, so that the buckets are alive.
-        let (bucket, home) = unsafe { (at.bucket.as_ref(), at.home.as_ref()) };
-        let word = bucket.word(at.slot);
-        bucket.clear(at.slot);
-        if !core::ptr::eq(bucket, home) {
-            self.count_off(home, bucket);
-        } else if home.control().overflows() {
-            // SAFETY: the lock is held.
-            unsafe { self.bring_home(home, self.home(word.stamp())) };
-        }
-        word
-    }
-
-    /// Counts off one record of `home` that was in `bucket`.
-    fn count_off(self, home: &Bucket, bucket: &Bucket) {
-        if core::ptr::eq(bucket, core::ptr::from_ref(home).wrapping_add(1)) {
-            home.remove_neighbour();
-        } else {
-            home.remove_stashed();
-        }
-    }
-
-    /// # Safety
     /// The shard's lock is held.
-    unsafe fn bring_home(self, home: &Bucket, line: usize) {
+    #[inline(never)]
+    pub(super) unsafe fn bring_home(self, home: &Bucket, stamp: u16) {
+        let line = self.home(stamp);
         let move_from = |bucket: &Bucket| {
             let control = bucket.control();
             let slot = control.occupied().find(|&slot| self.home(bucket.word(slot).stamp()) == line)?;
             home.put(control.tag(slot), bucket.word(slot)).expect("a slot was just freed");
             bucket.clear(slot);
-            self.count_off(home, bucket);
+            count_off(home, bucket);
             Some(())
         };
         // The stash first: it is what everybody shares, and what costs most to look at. Its first bucket may be the
@@ -360,13 +376,6 @@ unsafe fn find_in<R: Keyed>(bucket: &Bucket, control: Control, tag: u8, key: &[u
         }
     }
     None
-}
-
-/// A record's word for a segment of this depth.
-#[inline]
-pub(super) fn word_of<R: Keyed>(record: R, hash: u64, depth: u32) -> Word {
-    // SAFETY: the caller owns the record and is about to hand it to the table.
-    Word::new(record, stamp_of(hash, depth), unsafe { record.may_expire() })
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What the tests of defragmentation share: jemalloc, its figures, and passes.
 
-use boxcar_store::Keyspace;
+use boxcar_store::{Keyspace, ValuePosition};
 use std::ffi::CStr;
 
 #[global_allocator]
@@ -42,7 +42,7 @@ pub fn pass(keyspace: &Keyspace<()>) -> usize {
             let step = keyspace.lock(shard).db(0).defragment(position, 8);
             moved += step.moved;
             for key in step.large {
-                let (hash, mut at) = (keyspace.locate(&key).hash, Some(0));
+                let (hash, mut at) = (keyspace.locate(&key).hash, Some(ValuePosition::default()));
                 while let Some(position) = at {
                     let step = keyspace.lock(shard).db(0).defragment_value(hash, &key, position, 16);
                     moved += step.moved;
