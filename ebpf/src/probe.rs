@@ -11,7 +11,7 @@ use aya_ebpf::programs::{TcContext, XdpContext};
 use boxcar_ebpf_abi::histogram::bucket;
 use boxcar_ebpf_abi::layout::{Counters, Settings, class};
 use boxcar_ebpf_abi::packet::{FIN, Frame, RST, SYN, Segment, parse, plain};
-use boxcar_ebpf_abi::table::{Entered, FlowKey, FlowSet, Received};
+use boxcar_ebpf_abi::table::{Entered, Flow, FlowKey, FlowSet, Received, Sent};
 
 /// The set of a connection.
 #[inline(always)]
@@ -21,22 +21,39 @@ fn set(key: &FlowKey) -> Option<&'static mut FlowSet> {
     FLOWS.get_ptr_mut(key.set()).map(|set| unsafe { &mut *set })
 }
 
+/// The connection, if it can be found at once.
+#[inline(always)]
+fn near(key: &FlowKey) -> Option<&'static mut Flow> {
+    set(key)?.at_home(key)
+}
+
+/// The connection, wherever it is.
+#[inline(always)]
+fn anywhere(key: &FlowKey) -> Option<&'static mut Flow> {
+    set(key)?.find(key)
+}
+
 /// Whether a connection begins or is aborted.
 #[inline(always)]
 pub fn is_turn(segment: &Segment) -> bool {
     segment.flags & (RST | SYN) != 0
 }
 
-/// Payload for this server came in: false, and nothing is done, when its connection is not in the table.
+/// Payload for this server came in: false, and nothing is done, when its connection cannot be found at once.
 #[inline(always)]
 pub fn known(counters: &mut Counters, segment: &Segment, key: &FlowKey) -> bool {
-    let Some(flow) = set(key).and_then(|set| set.find(key)) else { return false };
+    let Some(flow) = near(key) else { return false };
+    received(counters, segment, key, flow);
+    true
+}
+
+#[inline(always)]
+fn received(counters: &mut Counters, segment: &Segment, key: &FlowKey, flow: &mut Flow) {
     match flow.receive(segment, key.hash, now) {
         Received::Stamped => counters.probe_stamped += 1,
         Received::Joined => counters.probe_joined += 1,
         Received::Retransmitted => counters.probe_retransmitted += 1,
     }
-    true
 }
 
 /// Any segment for this server came in.
@@ -44,11 +61,14 @@ pub fn known(counters: &mut Counters, segment: &Segment, key: &FlowKey) -> bool 
 pub fn incoming(ctx: &XdpContext, counters: &mut Counters, segment: &Segment, key: &FlowKey) {
     if is_turn(segment) {
         // An older connection of the same four numbers is over.
-        if let Some(flow) = set(key).and_then(|set| set.find(key)) {
+        if let Some(flow) = anywhere(key) {
             flow.forget();
         }
-    } else if segment.payload != 0 && !known(counters, segment, key) {
-        enter(ctx, counters, segment, key);
+    } else if segment.payload != 0 {
+        match anywhere(key) {
+            Some(flow) => received(counters, segment, key, flow),
+            None => enter(ctx, counters, segment, key),
+        }
     }
 }
 
@@ -78,7 +98,7 @@ pub fn outgoing(ctx: &TcContext) {
     if settings.probe == 0 {
         return;
     }
-    let is_done = Start::new(ctx.data(), ctx.data_end())
+    let is_done = Start::sent(ctx)
         .and_then(|start| plain(&start))
         .is_some_and(|segment| short(settings, counters, &segment));
     if !is_done {
@@ -96,18 +116,23 @@ fn short(settings: &Settings, counters: &mut Counters, segment: &Segment) -> boo
     if !settings.is_near(&segment.source) || segment.flags & (FIN | RST) != 0 {
         return false;
     }
-    segment.payload == 0 || sent(counters, segment, &FlowKey::sent(segment))
+    if segment.payload == 0 {
+        return true;
+    }
+    let key = FlowKey::sent(segment);
+    let Some(flow) = near(&key) else { return false };
+    sent(counters, segment, &key, flow);
+    true
 }
 
-/// Payload of this server goes out: false, and nothing is done, when its connection is not in the table.
+/// Payload of this server goes out.
 #[inline(always)]
-fn sent(counters: &mut Counters, segment: &Segment, key: &FlowKey) -> bool {
-    let Some(flow) = set(key).and_then(|set| set.find(key)) else { return false };
+fn sent(counters: &mut Counters, segment: &Segment, key: &FlowKey, flow: &mut Flow) {
     match flow.send(segment, key.hash) {
-        Some(stamp_ns) => measured(counters, segment.payload, stamp_ns),
-        None => counters.probe_unstamped += 1,
+        Sent::Reply(stamp_ns) => measured(counters, segment.payload, stamp_ns),
+        Sent::Unasked => counters.probe_unstamped += 1,
+        Sent::Again => counters.probe_resent += 1,
     }
-    true
 }
 
 /// The same for any frame, away from the plain one's instructions. Returns a number since the verifier wants one.
@@ -123,12 +148,14 @@ fn general(ctx: &TcContext) -> u32 {
         return 0;
     }
     let key = FlowKey::sent(&segment);
-    if segment.payload != 0 && !sent(counters, &segment, &key) {
-        counters.probe_lost += 1;
+    let Some(flow) = anywhere(&key) else {
+        counters.probe_lost += u64::from(segment.payload != 0);
+        return 0;
+    };
+    if segment.payload != 0 {
+        sent(counters, &segment, &key, flow);
     }
-    if segment.flags & (FIN | RST) != 0
-        && let Some(flow) = set(&key).and_then(|set| set.find(&key))
-    {
+    if segment.flags & (FIN | RST) != 0 {
         flow.forget();
     }
     0
@@ -139,15 +166,15 @@ fn measured(counters: &mut Counters, payload: u32, stamp_ns: u64) {
     counters.probe_matched += 1;
     // Clocks of two CPUs may differ by a little.
     let nanos = now().saturating_sub(stamp_ns);
-    let class = class(payload);
+    let (class, bucket) = (class(payload), bucket(nanos));
     if let Some(latency) = LATENCY.get_ptr_mut(class) {
         // SAFETY: this CPU's element; see `counters`.
-        unsafe { &mut *latency }.record(nanos);
+        unsafe { &mut *latency }.record(nanos, bucket);
     }
     if let Some(buckets) = LATENCY_FINE.get_ptr_mut(class) {
         // SAFETY: as above.
         let buckets = unsafe { &mut *buckets };
-        if let Some(count) = buckets.counts.get_mut(bucket(nanos)) {
+        if let Some(count) = buckets.counts.get_mut(bucket) {
             *count += 1;
         }
     }

@@ -19,7 +19,7 @@ use boxcar_ebpf_abi::table::FlowKey;
 #[inline(always)]
 pub fn steer<const FRAGS: bool>(ctx: &XdpContext) -> u32 {
     let (Some(settings), Some(counters)) = (SETTINGS.get(0), counters()) else { return XDP_PASS };
-    if let Some(segment) = Start::new(ctx.data(), ctx.data_end()).and_then(|start| plain(&start))
+    if let Some(segment) = Start::received(ctx).and_then(|start| plain(&start))
         && let Some(verdict) = short::<FRAGS>(ctx, settings, counters, &segment)
     {
         return verdict;

@@ -50,13 +50,26 @@ impl View for Packet {
 pub struct Start {
     start: usize,
     end: usize,
+    /// Length of the whole frame where that is more than what can be read.
+    length: Option<usize>,
 }
 
 impl Start {
-    /// The frame between two addresses that the kernel handed in, if it is long enough.
+    /// The frame of an XDP program, if it is long enough.
     #[inline(always)]
-    pub fn new(start: usize, end: usize) -> Option<Self> {
-        (start + PLAIN <= end).then_some(Self { start, end })
+    pub fn received(ctx: &XdpContext) -> Option<Self> {
+        Self::new(ctx.data(), ctx.data_end(), None)
+    }
+
+    /// The frame of a tc program, if it is long enough. The kernel's TCP keeps payload that it sends in pages of its own, out of reach.
+    #[inline(always)]
+    pub fn sent(ctx: &TcContext) -> Option<Self> {
+        Self::new(ctx.data(), ctx.data_end(), Some(ctx.len() as usize))
+    }
+
+    #[inline(always)]
+    fn new(start: usize, end: usize, length: Option<usize>) -> Option<Self> {
+        (start + PLAIN <= end).then_some(Self { start, end, length })
     }
 }
 
@@ -99,7 +112,10 @@ impl Head for Start {
 
     #[inline(always)]
     fn holds(&self, bytes: usize) -> bool {
-        // At most what 16 bits say and a header: the verifier wants to see a bound.
-        self.start + (bytes & 0x1_ffff) <= self.end
+        match self.length {
+            Some(length) => bytes <= length,
+            // At most what 16 bits say and a header: the verifier wants to see a bound.
+            None => self.start + (bytes & 0x1_ffff) <= self.end,
+        }
     }
 }

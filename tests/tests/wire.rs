@@ -3,6 +3,7 @@
 
 use boxcar_tests::network::{Capture, Network, ON, percentile};
 use boxcar_tests::{Client, Value};
+use socket2::{SockFilter, SockRef};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
@@ -122,6 +123,61 @@ fn a_request_seen_twice_is_counted_and_not_measured() {
             client.call(["PING"]);
         }
         assert!(server.counter("probe_matched") >= matched + 20);
+    }
+}
+
+/// Lets a connection's socket throw away what carries payload, as if it were lost on its way, and take what only acknowledges.
+fn lose_payload(socket: &SockRef<'_>) {
+    const LOAD_BYTE: u16 = 0x30;
+    const LOAD_LENGTH: u16 = 0x80;
+    // The filter sees a segment from its TCP header on: its length less that of the header, which byte 12 tells in words.
+    let program = [
+        SockFilter::new(LOAD_BYTE, 0, 0, 12),
+        SockFilter::new(0x74, 0, 0, 4), // A >>= 4
+        SockFilter::new(0x64, 0, 0, 2), // A <<= 2
+        SockFilter::new(0x07, 0, 0, 0), // X = A
+        SockFilter::new(LOAD_LENGTH, 0, 0, 0),
+        SockFilter::new(0x1c, 0, 0, 0),        // A -= X
+        SockFilter::new(0x15, 0, 1, 0),        // A == 0?
+        SockFilter::new(0x06, 0, 0, u32::MAX), // taken
+        SockFilter::new(0x06, 0, 0, 0),        // lost
+    ];
+    socket.attach_filter(&program).expect("a filter of our own socket");
+}
+
+#[test]
+fn a_lost_reply_is_sent_again_and_not_measured_again() {
+    let Some(network) = Network::new() else { return };
+    let server = network.start(ON);
+    for family in 0..2 {
+        let mut client = server.client(family);
+        assert_eq!(client.call(["PING"]).to_text(), "PONG");
+        let before = server.counter("probe_resent");
+        let stream = client.stream().try_clone().expect("a second handle");
+        let socket = SockRef::from(&stream);
+        assert_eq!(client.call(["LATENCY", "WIRE", "RESET"]), Value::ok());
+        // Long enough for the server's kernel to acknowledge the request before the reply, so that the client has no reason
+        // to send it again.
+        client.send(["DEBUG", "SLEEP", "0.1"]);
+        network.as_client(|| {
+            let capture = Capture::open();
+            lose_payload(&socket);
+            let _lost = capture.find(b"+OK");
+            // The reply goes out again while this request is open, and acknowledges it.
+            client.send(["DEBUG", "SLEEP", "1"]);
+            let _again = capture.find(b"+OK");
+        });
+        socket.detach_filter().expect("the filter was there");
+        assert_eq!(client.read().expect("the reply that was lost"), Value::ok());
+        assert_eq!(client.read().expect("the reply to the second request"), Value::ok());
+        let reply = client.call(["LATENCY", "WIRE"]);
+        let figure = |name| percentile(&reply, "up_to_64", name);
+        // RESET's own reply, the lost one at its first time, and the second; never the lost one's second time.
+        assert_eq!(figure("calls"), 3, "{reply}");
+        let (median, slowest) = (figure("p50_usec"), figure("p99.9_usec"));
+        assert!((100_000..200_000).contains(&median), "{median} us for a request of 100 ms");
+        assert!((1_000_000..1_500_000).contains(&slowest), "{slowest} us for a request of 1 s");
+        assert!(server.counter("probe_resent") > before);
     }
 }
 

@@ -52,6 +52,13 @@ pub fn bucket(nanos: u64) -> usize {
     octave * SUB + sub
 }
 
+/// The [`octave`] of the values in `bucket`; below [`OCTAVES`].
+#[inline(always)]
+pub const fn octave_of(bucket: usize) -> usize {
+    let octave = bucket / SUB;
+    if octave >= OCTAVES { OCTAVES - 1 } else { octave }
+}
+
 /// The largest value of `bucket`, in nanoseconds.
 pub const fn upper_bound(bucket: usize) -> u64 {
     let (octave, sub) = (bucket / SUB, (bucket % SUB) as u64);
@@ -72,7 +79,7 @@ mod tests {
             (0..300_000u64).chain((10..34).flat_map(|bit| [(1 << bit) - 1, 1 << bit, (1 << bit) + 77]));
         for value in values {
             let found = bucket(value);
-            assert!(found < BUCKETS && octave(value) == found / SUB, "{value}");
+            assert!(found < BUCKETS && octave(value) == octave_of(found), "{value}");
             assert!(upper_bound(found) >= value, "{value} lies above {}", upper_bound(found));
             assert!(found == 0 || upper_bound(found - 1) < value, "{value} lies in the bucket before");
         }

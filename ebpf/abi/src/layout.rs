@@ -180,7 +180,7 @@ pub struct Counters {
     pub probe_matched: u64,
     /// Segments of a burst whose first one is stamped already.
     pub probe_joined: u64,
-    /// Reply segments that belong to no stamp: the rest of a long reply, a pushed message, a reply sent twice.
+    /// Reply segments that belong to no stamp: the rest of a long reply, a pushed message.
     pub probe_unstamped: u64,
     /// TCP for somebody else.
     pub foreign: u64,
@@ -204,6 +204,8 @@ pub struct Counters {
     pub unselected: u64,
     /// Requests seen twice; their measurement is given up.
     pub probe_retransmitted: u64,
+    /// Reply segments sent again.
+    pub probe_resent: u64,
     /// Reply segments of connections that are not in the table: older than the probe, or displaced.
     pub probe_lost: u64,
     /// Connections entered into the table.
@@ -278,12 +280,12 @@ latency!(
 );
 
 impl Latency {
-    /// Adds one latency.
+    /// Adds one latency, which lies in this [`bucket`](crate::histogram::bucket).
     #[inline(always)]
-    pub fn record(&mut self, nanos: u64) {
+    pub fn record(&mut self, nanos: u64, bucket: usize) {
         self.replies += 1;
         self.total_ns += nanos;
-        let octave = crate::histogram::octave(nanos);
+        let octave = crate::histogram::octave_of(bucket);
         let first: *mut u64 = &raw mut self.under_1us;
         // SAFETY: the fields from `under_1us` on are OCTAVES words in a row (asserted below), and `octave` is below that.
         unsafe { *first.add(octave) += 1 };
@@ -373,7 +375,7 @@ mod tests {
     fn latencies_fall_into_the_octave_of_their_name() {
         let mut latency = Latency::default();
         for nanos in [900, 1_024, 2_047, 2_048, 100_000, 1_000_000, 30_000_000_000] {
-            latency.record(nanos);
+            latency.record(nanos, crate::histogram::bucket(nanos));
         }
         assert_eq!((latency.replies, latency.under_1us, latency.under_2us, latency.under_4us), (7, 1, 2, 1));
         assert_eq!((latency.under_128us, latency.under_1ms, latency.longer), (1, 1, 1));

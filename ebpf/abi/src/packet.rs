@@ -25,7 +25,7 @@ pub trait Head {
     fn half<const AT: usize>(&self) -> u16;
     /// Four bytes as they lie in memory.
     fn word<const AT: usize>(&self) -> u32;
-    /// Whether the frame has `bytes` bytes that can be read directly.
+    /// Whether the frame has `bytes` bytes, readable here or not.
     fn holds(&self, bytes: usize) -> bool;
 }
 

@@ -59,6 +59,12 @@ impl FlowKey {
     pub const fn set(&self) -> u32 {
         self.hash & (SETS as u32 - 1)
     }
+
+    /// Its place in that set, while nobody else is there.
+    #[inline(always)]
+    const fn home(&self) -> usize {
+        (self.hash / SETS as u32) as usize & (WAYS - 1)
+    }
 }
 
 /// What the probe knows of a connection.
@@ -114,6 +120,17 @@ pub enum Received {
     Retransmitted,
 }
 
+/// What a segment that goes out is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// The first of a reply; its request came in at this time.
+    Reply(u64),
+    /// Nothing that is under measurement: the rest of a reply, or a message that nobody asked for.
+    Unasked,
+    /// Sent before.
+    Again,
+}
+
 /// The sequence number after a request in the high half (a reply acknowledges it); in the low half that of its stamp, mixed with
 /// the connection's hash. The way in writes this word and the stamp, the way out reads both, in any order: they belong
 /// together, and to this connection, exactly when the low half says so.
@@ -143,6 +160,14 @@ fn write(word: &mut u64, value: u64) {
 }
 
 impl FlowSet {
+    /// The connection, if it is at its own place, which nearly every one is as long as the table is not crowded: that takes one cache
+    /// line.
+    #[inline(always)]
+    pub fn at_home(&mut self, key: &FlowKey) -> Option<&mut Flow> {
+        let flow = &mut self.flows[key.home()];
+        flow.is(key).then_some(flow)
+    }
+
     /// The connection, if it is here.
     #[inline(always)]
     pub fn find(&mut self, key: &FlowKey) -> Option<&mut Flow> {
@@ -152,12 +177,15 @@ impl FlowSet {
     /// Enters a connection with its first request.
     #[inline(always)]
     pub fn enter(&mut self, key: &FlowKey, segment: &Segment, now: u64, exchange: impl Exchange) -> Entered {
-        // The clock's low bits choose who makes room.
+        // The clock's low bits choose who makes room, when nobody has to.
         let mut place = now as usize >> 4 & (WAYS - 1);
         for (i, flow) in self.flows.iter().enumerate() {
             if flow.owner == FREE {
                 place = i;
             }
+        }
+        if self.flows[key.home()].owner == FREE {
+            place = key.home();
         }
         self.flows[place & (WAYS - 1)].claim(key, segment, now, exchange)
     }
@@ -219,21 +247,21 @@ impl Flow {
         Received::Stamped
     }
 
-    /// A segment with payload goes out: when the request that it answers came in, if it is the first of a reply.
+    /// A segment with payload goes out.
     #[inline(always)]
-    pub fn send(&mut self, segment: &Segment, hash: u32) -> Option<u64> {
+    pub fn send(&mut self, segment: &Segment, hash: u32) -> Sent {
         if before(segment.sequence, self.sent_end) {
-            return None;
+            return Sent::Again;
         }
         self.sent_end = segment.end();
         let (stamp_ns, expected) = (read(&self.stamp_ns), read(&self.request));
         let end = (expected >> 32) as u32;
         // No request is open, or the stamp is being written, or this was sent before the server had the request.
         if stamp_ns == 0 || expected != request(end, stamp_ns, hash) || before(segment.acknowledgment, end) {
-            return None;
+            return Sent::Unasked;
         }
         write(&mut self.stamp_ns, 0);
-        Some(stamp_ns)
+        Sent::Reply(stamp_ns)
     }
 }
 
@@ -295,15 +323,15 @@ mod tests {
         assert_eq!(how, Entered::Free);
         let flow = set.find(&key).unwrap();
         // Sent before the server had the whole request: a push, or the rest of an older reply.
-        assert_eq!(flow.send(&segment(7, 500, 105, 4, true), key.hash), None);
-        assert_eq!(flow.send(&segment(7, 504, 110, 4, true), key.hash), Some(1_000));
-        assert_eq!(flow.send(&segment(7, 508, 110, 4, true), key.hash), None);
+        assert_eq!(flow.send(&segment(7, 500, 105, 4, true), key.hash), Sent::Unasked);
+        assert_eq!(flow.send(&segment(7, 504, 110, 4, true), key.hash), Sent::Reply(1_000));
+        assert_eq!(flow.send(&segment(7, 508, 110, 4, true), key.hash), Sent::Unasked);
         assert_eq!(flow.receive(&segment(7, 110, 512, 5, false), key.hash, || 2_000), Received::Stamped);
         assert_eq!(
             flow.receive(&segment(7, 115, 512, 5, false), key.hash, || unreachable!()),
             Received::Joined
         );
-        assert_eq!(flow.send(&segment(7, 512, 120, 1, true), key.hash), Some(2_000));
+        assert_eq!(flow.send(&segment(7, 512, 120, 1, true), key.hash), Sent::Reply(2_000));
     }
 
     #[test]
@@ -311,13 +339,13 @@ mod tests {
         let mut set = FlowSet::default();
         let (key, _) = entered(&mut set, 7, 1_000);
         let flow = set.find(&key).unwrap();
-        assert_eq!(flow.send(&segment(7, 500, 110, 4, true), key.hash), Some(1_000));
+        assert_eq!(flow.send(&segment(7, 500, 110, 4, true), key.hash), Sent::Reply(1_000));
         assert_eq!(flow.receive(&segment(7, 110, 504, 5, false), key.hash, || 2_000), Received::Stamped);
         // The old reply once more, although it acknowledges the new request.
-        assert_eq!(flow.send(&segment(7, 500, 115, 4, true), key.hash), None);
+        assert_eq!(flow.send(&segment(7, 500, 115, 4, true), key.hash), Sent::Again);
         let again = flow.receive(&segment(7, 110, 504, 5, false), key.hash, || unreachable!());
         assert_eq!(again, Received::Retransmitted);
-        assert_eq!(flow.send(&segment(7, 504, 115, 4, true), key.hash), None);
+        assert_eq!(flow.send(&segment(7, 504, 115, 4, true), key.hash), Sent::Unasked);
     }
 
     #[test]
@@ -327,9 +355,9 @@ mod tests {
         let key = FlowKey::received(&first);
         set.enter(&key, &first, 1_000, exchange);
         let flow = set.find(&key).unwrap();
-        assert_eq!(flow.send(&segment(7, u32::MAX, 5, 4, true), key.hash), Some(1_000));
+        assert_eq!(flow.send(&segment(7, u32::MAX, 5, 4, true), key.hash), Sent::Reply(1_000));
         assert_eq!(flow.receive(&segment(7, 5, 3, 5, false), key.hash, || 2_000), Received::Stamped);
-        assert_eq!(flow.send(&segment(7, 3, 10, 4, true), key.hash), Some(2_000));
+        assert_eq!(flow.send(&segment(7, 3, 10, 4, true), key.hash), Sent::Reply(2_000));
     }
 
     #[test]
@@ -338,8 +366,20 @@ mod tests {
         let (key, _) = entered(&mut set, 7, 1_000);
         let flow = set.find(&key).unwrap();
         // What a CPU sees that reads a place while another fills it for someone else.
-        assert_eq!(flow.send(&segment(7, 500, 110, 4, true), key.hash ^ 1), None);
-        assert_eq!(flow.send(&segment(7, 504, 110, 4, true), key.hash), Some(1_000));
+        assert_eq!(flow.send(&segment(7, 500, 110, 4, true), key.hash ^ 1), Sent::Unasked);
+        assert_eq!(flow.send(&segment(7, 504, 110, 4, true), key.hash), Sent::Reply(1_000));
+    }
+
+    #[test]
+    fn connections_are_at_home_unless_another_is() {
+        let mut set = FlowSet::default();
+        let (first, _) = entered(&mut set, 1, 1_000);
+        assert!(set.at_home(&first).is_some());
+        let same = |port: &u16| FlowKey::received(&segment(*port, 0, 0, 0, false)).home() == first.home();
+        let (second, _) = entered(&mut set, (2..).find(same).unwrap(), 1_000);
+        assert!(set.at_home(&second).is_none() && set.find(&second).is_some());
+        let (third, _) = entered(&mut set, (2..).find(|port| !same(port)).unwrap(), 1_000);
+        assert!(set.find(&third).is_some() && set.find(&first).is_some());
     }
 
     #[test]

@@ -40,6 +40,7 @@ const COUNTERS: &[Counter] = &[
     ("probe_retransmitted", |c| c.probe_retransmitted),
     ("probe_matched", |c| c.probe_matched),
     ("probe_unstamped", |c| c.probe_unstamped),
+    ("probe_resent", |c| c.probe_resent),
     ("probe_lost", |c| c.probe_lost),
     ("probe_entered", |c| c.probe_entered),
     ("probe_displaced", |c| c.probe_displaced),
