@@ -177,8 +177,6 @@ pub fn start(config: Config, signals: SigSet) -> Result<Running, StartError> {
 impl Running {
     /// Waits for SHUTDOWN or a signal.
     pub fn wait(&self) {
-        // What the start has freed is of use to the other threads. A refusal is in the log.
-        let _done = allocator::purge();
         while !self.server.shutdown.wait(Duration::from_secs(3600)) {}
     }
 

@@ -189,12 +189,13 @@ pub fn remember_read(cx: &mut Cx<'_, '_>, args: Args<'_>) {
 }
 
 /// CLIENT CACHING is for one command or transaction, even if that is refused or not known; other subcommands of CLIENT may come
-/// between.
+/// between, but for SETINFO.
 pub fn end_caching(server: &Server, session: &mut Session, command: Option<&Entry>) {
     let Some(state) = session.tracking.as_mut().filter(|_| session.transaction.is_none()) else { return };
     let parent =
         command.and_then(|command| command.parent).map(|parent| server.table.entry(parent).command.name);
-    if parent != Some("client") {
+    let is_setinfo = command.is_some_and(|command| command.command.name == "setinfo");
+    if parent != Some("client") || is_setinfo {
         state.caching = false;
     }
 }

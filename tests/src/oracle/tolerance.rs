@@ -288,10 +288,10 @@ pub fn same(names: &[&str], call: &[Vec<u8>], setting: Setting, peer: &Value, bo
     TOLERANCES.iter().filter(applies).any(|row| allows(row.rule, call, setting, peer, boxcar))
 }
 
-/// Whether a reply that passes says that the servers go different ways from here on: Boxcar refuses what the real one has done.
+/// Whether replies that pass say that the servers go different ways from here on: one refuses what the other has done.
 #[must_use]
 pub fn parts_ways(peer: &Came, boxcar: &Came) -> bool {
-    matches!((peer, boxcar), (Came::Reply(peer, _), Came::Reply(boxcar, _)) if !peer.is_error() && boxcar.is_error())
+    matches!((peer, boxcar), (Came::Reply(peer, _), Came::Reply(boxcar, _)) if peer.is_error() != boxcar.is_error())
 }
 
 /// Whether a call reads or removes members by their names alone, which depends on how the set is kept unless all scores are

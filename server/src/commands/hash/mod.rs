@@ -126,7 +126,7 @@ fn remove_due<'a>(cx: &mut Cx<'_, '_>, key: &[u8], names: impl Iterator<Item = &
 fn remove_all_due(cx: &mut Cx<'_, '_>, key: &[u8]) {
     let now_ms = cx.keys.now_ms;
     let hash = cx.keys.view(key).and_then(Record::object::<Hash>);
-    if !hash.and_then(Hash::next_expiry).is_some_and(|moment| moment < now_ms) {
+    if hash.and_then(Hash::next_expiry).is_none_or(|moment| moment >= now_ms) {
         return;
     }
     let Entry::Occupied(entry) = cx.keys.entry(key) else { return };
