@@ -37,6 +37,10 @@ pub struct MemoryArguments {
     /// Only the rows whose name contains one of these, as in stream,hash.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
+    /// Servers that each figure is the median of: huge pages begin where they happen to, so that a single one may take some
+    /// megabytes more.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
+    rounds: u16,
     /// Name of the results: they go to DATE-NAME.md.
     #[arg(long, default_value = "memory")]
     name: String,
@@ -93,7 +97,7 @@ impl MemoryArguments {
         let host = Host::read(self.table.server_cpu);
         let candidates = self.table.candidates(&["redis", "valkey"])?;
         let work = Workplace::new("memory");
-        let mut page = page_head(&host, &candidates);
+        let mut page = page_head(&host, &candidates, self.rounds);
         let wanted = |row: &&Row| {
             self.only.is_empty() || self.only.iter().any(|part| row.name.contains(part.as_str()))
         };
@@ -101,7 +105,7 @@ impl MemoryArguments {
         for row in ROWS.iter().filter(wanted) {
             let mut figures = Vec::new();
             for candidate in &candidates {
-                let growth = self.one(candidate, row, &work);
+                let growth = self.several(candidate, row, &work);
                 if let Err(error) = &growth {
                     eprintln!("{}: {}: {error}", row.name, candidate.name);
                 }
@@ -118,6 +122,16 @@ impl MemoryArguments {
         self.table.publish(&host, &self.name, &page)
     }
 
+    /// The median of as many servers as are wanted, of each figure by itself.
+    fn several(&self, candidate: &Candidate, row: &Row, work: &Workplace) -> Result<Growth, ServerError> {
+        let growths =
+            (0..self.rounds).map(|_| self.one(candidate, row, work)).collect::<Result<Vec<_>, _>>()?;
+        Ok(Growth {
+            resident: median(growths.iter().map(|growth| growth.resident)),
+            used: median(growths.iter().map(|growth| growth.used)),
+        })
+    }
+
     fn one(&self, candidate: &Candidate, row: &Row, work: &Workplace) -> Result<Growth, ServerError> {
         let server = candidate.start(&CpuList::from_iter([self.table.server_cpu]), work.path(), &[])?;
         let before = at_rest(&server)?;
@@ -131,6 +145,13 @@ impl MemoryArguments {
             used: after.used.saturating_sub(before.used),
         })
     }
+}
+
+/// The middle one of these figures, the smaller of two; there is at least one.
+fn median(figures: impl Iterator<Item = u64>) -> u64 {
+    let mut figures: Vec<u64> = figures.collect();
+    figures.sort_unstable();
+    figures[(figures.len() - 1) / 2]
 }
 
 /// What the server holds once it has come to rest and given back what it can.
@@ -164,14 +185,14 @@ fn resident(pid: u32) -> io::Result<u64> {
     Ok(kilobytes << 10)
 }
 
-fn page_head(host: &Host, candidates: &[Candidate]) -> String {
+fn page_head(host: &Host, candidates: &[Candidate], rounds: u16) -> String {
     let mut page = head("Memory", host, candidates);
     // Writing to a String cannot fail.
     let _ = writeln!(
         page,
         "`cargo xtask bench memory`. Bytes by which a fresh server has grown when it holds the data, after MEMORY PURGE and at \
          rest, divided by the number of elements or keys: resident anonymous memory (the kernel's figure), and used_memory \
-         (the server's). Members and elements are 14 bytes, fields and values of hashes 13. One I/O thread, nothing on \
+         (the server's); each the median of {rounds} servers. Members and elements are 14 bytes, fields and values of hashes 13. One I/O thread, nothing on \
          disk. The ratio is ours to the smaller of the peers'; a row is *smaller* if both ratios are below 1, or, \
          where resident memory grew by less than {} MiB, if that of used_memory is.\n",
         JUDGED_BYTES >> 20
@@ -249,6 +270,12 @@ mod tests {
         assert!(verdict(&[mebibytes(3, 1), mebibytes(2, 2), mebibytes(2, 2)]));
         assert!(!verdict(&[mebibytes(10, 10), None, None]));
         assert!(!verdict(&[None, mebibytes(10, 10), None]));
+    }
+
+    #[test]
+    fn the_median_is_the_middle_one() {
+        assert_eq!(median([5, 1, 9].into_iter()), 5);
+        assert_eq!((median([4].into_iter()), median([8, 2].into_iter())), (4, 2));
     }
 
     #[test]

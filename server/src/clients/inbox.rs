@@ -32,6 +32,8 @@ pub enum Mail {
     Push(Token, Arc<[u8]>),
     /// Send a published message to its subscribers among the thread's connections: so many, when it was published.
     Publish(Arc<Message>, usize),
+    /// Give back memory that is not in use (MEMORY PURGE).
+    Release,
     /// Something global changed (pause ended, dispatch switched, shutdown): look at everything.
     Look,
 }
@@ -40,7 +42,7 @@ impl Mail {
     /// What it adds to the work that waits.
     fn cost(&self) -> usize {
         match self {
-            Self::Wake(_) | Self::Unblocked(_) | Self::Kill(_) | Self::Look => 0,
+            Self::Wake(_) | Self::Unblocked(_) | Self::Kill(_) | Self::Release | Self::Look => 0,
             Self::Push(_, bytes) => DELIVERY_COST + bytes.len(),
             Self::Publish(message, receivers) => receivers * DELIVERY_COST + message.bytes(),
         }

@@ -41,6 +41,10 @@ pub fn call_here(cx: &mut Cx<'_, '_>, args: Args<'_>) {
     if cx.keys.news.is_attentive() {
         news::send(cx);
     }
+    if cx.command.single_key == 0 && !cx.serving {
+        // It may have changed who has to be told what (CLIENT TRACKING, CONFIG SET); others of its pipeline follow.
+        cx.keys.news.attend(cx.server, cx.session.client.id);
+    }
     if cx.server.monitors.any() && !cx.serving {
         feed_monitors(cx, args);
     }

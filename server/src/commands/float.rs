@@ -45,6 +45,16 @@ pub fn parse_double(text: &[u8]) -> Option<f64> {
     (whole && !number.out_of_range && !number.value.is_nan()).then_some(number.value)
 }
 
+/// A number as Redis 8 reads it where it takes a C string (bounds of scores, what is sorted by): the text ends with its first NUL,
+/// and none is zero; it has decimal digits, nothing blank, and may be too large or too small for a double. Total.
+pub fn parse_decimal(text: &[u8]) -> Option<f64> {
+    let text = text.split(|&byte| byte == 0).next().unwrap_or_default();
+    let is_odd = |byte: &u8| matches!(byte, b' ' | b'\t'..=b'\r' | b'x' | b'X');
+    let number = parse_prefix(text);
+    let whole = number.len == text.len() && !text.iter().any(is_odd);
+    (whole && !number.value.is_nan()).then_some(number.value)
+}
+
 /// What most scores are: a few digits.
 fn small_integer(text: &[u8]) -> Option<f64> {
     if text.is_empty() || text.len() > 15 {
@@ -90,7 +100,7 @@ pub fn write_17_digits(value: f64, text: &mut String) {
 }
 
 /// Takes the zeros off the end of a fraction, and the point with the last of them.
-pub fn trim_zeros(text: &mut String) {
+fn trim_zeros(text: &mut String) {
     if text.contains('.') {
         let kept = text.trim_end_matches('0').trim_end_matches('.').len();
         text.truncate(kept);
@@ -260,6 +270,25 @@ mod tests {
             assert_eq!(parse_double(text.as_bytes()), value, "{text:?}");
         }
         assert!(parse_double(b"-0").unwrap().is_sign_negative());
+    }
+
+    #[test]
+    fn decimal_numbers_of_c_strings() {
+        for (text, value) in [
+            ("", Some(0.0)),
+            ("1\0x", Some(1.0)),
+            ("+1.", Some(1.0)),
+            ("1e400", Some(f64::INFINITY)),
+            ("1e-400", Some(0.0)),
+            ("-Infinity", Some(f64::NEG_INFINITY)),
+            ("nan", None),
+            (" 1", None),
+            ("1 ", None),
+            ("0x1", None),
+            ("1e", None),
+        ] {
+            assert_eq!(parse_decimal(text.as_bytes()), value, "{text:?}");
+        }
     }
 
     #[test]

@@ -314,9 +314,13 @@ impl<'k> Keys<'k> {
     /// them up.
     #[inline]
     pub fn view(&self, key: &[u8]) -> Option<Record<'_>> {
+        self.stored(key).filter(|&record| !is_due(record, self.now_ms))
+    }
+
+    /// The record of a key as long as it takes memory, even if its time has come; leaves no traces.
+    pub fn stored(&self, key: &[u8]) -> Option<Record<'_>> {
         let place = self.locate(key);
-        let guard = self.held.get(place.shard);
-        guard.record(self.db, place.hash, key).filter(|&record| !is_due(record, self.now_ms))
+        self.held.get(place.shard).record(self.db, place.hash, key)
     }
 
     /// Whether the key exists; leaves no traces.

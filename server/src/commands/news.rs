@@ -8,6 +8,7 @@ use super::events::{EventClass, KeyEvent};
 use super::row::{Flags, KeyFlags};
 use super::watch::ShardExtension;
 use super::{Args, Entry, Keys};
+use crate::clients::Session;
 use crate::clients::pubsub::{PubSub, TopicKind};
 use crate::clients::tracking::Cause;
 use std::collections::HashSet;
@@ -173,7 +174,7 @@ pub fn send(cx: &mut Cx<'_, '_>) {
 /// Remembers the keys that a client with client-side caching has just read.
 #[cold]
 pub fn remember_read(cx: &mut Cx<'_, '_>, args: Args<'_>) {
-    let Some(state) = &mut cx.session.tracking else { return };
+    let Some(state) = &cx.session.tracking else { return };
     let reads = cx.command.flags.contains(Flags::READONLY) && !cx.command.flags.contains(Flags::PUBSUB);
     if reads && state.remembers() {
         remember(cx.keys, cx.command, args, cx.session.client.id);
@@ -182,9 +183,19 @@ pub fn remember_read(cx: &mut Cx<'_, '_>, args: Args<'_>) {
             cx.keys.evict_tracked(max);
         }
     }
-    // CLIENT CACHING is for one command or transaction; other subcommands of CLIENT may come between.
-    let parent = cx.command.parent.map(|parent| cx.server.table.entry(parent).command.name);
-    if !cx.in_transaction && cx.session.transaction.is_none() && parent != Some("client") {
+    if !cx.in_transaction {
+        end_caching(cx.server, cx.session, Some(cx.command));
+    }
+}
+
+/// CLIENT CACHING is for one command or transaction, even if that is refused or not known; other subcommands of CLIENT may come
+/// between, but for SETINFO.
+pub fn end_caching(server: &Server, session: &mut Session, command: Option<&Entry>) {
+    let Some(state) = session.tracking.as_mut().filter(|_| session.transaction.is_none()) else { return };
+    let parent =
+        command.and_then(|command| command.parent).map(|parent| server.table.entry(parent).command.name);
+    let is_setinfo = command.is_some_and(|command| command.command.name == "setinfo");
+    if parent != Some("client") || is_setinfo {
         state.caching = false;
     }
 }

@@ -6,6 +6,7 @@ use super::listeners::Listener;
 use crate::clients::inbox::{self, Inbox, Mail};
 use crate::clients::pubsub::Local;
 use crate::commands::Server;
+use crate::commands::server::allocator::purge;
 use crate::config::rows;
 use crate::observability::stages::Sampler;
 use crate::observability::stats::ThreadStats;
@@ -101,6 +102,8 @@ pub(super) struct State {
     /// The batch being filled for each worker.
     pub open_batches: Vec<Option<Batch>>,
     pub index: usize,
+    /// Memory that is not in use is to be given back.
+    pub release: bool,
     /// Which receives are observed on their way through the stages.
     pub sampler: Sampler,
     /// Something happened: spinning (`busy-poll-us`) starts anew.
@@ -166,6 +169,7 @@ impl IoThread {
             returns,
             free_batches,
             index: spec.index,
+            release: false,
             sampler: Sampler::default(),
             rang: false,
             awaits_send: false,
@@ -202,6 +206,9 @@ impl IoThread {
         self.state.run_ready();
         self.state.dispatch_open();
         self.carry_out();
+        if std::mem::take(&mut self.state.release) {
+            self.release_memory();
+        }
         let now_us = monotonic_us();
         if now_us - self.last_tick_us >= TICK.as_micros() as u64 {
             self.last_tick_us = now_us;
@@ -234,6 +241,15 @@ impl IoThread {
         } else {
             Wait::Poll
         }
+    }
+
+    /// MEMORY PURGE: what this thread holds beside data and connections.
+    #[cold]
+    fn release_memory(&mut self) {
+        self.state.buffers = Vec::new();
+        self.driver.release_memory();
+        purge();
+        self.state.workers.release_memory();
     }
 
     /// Sends, resumes and closes what the turn has decided.
@@ -278,6 +294,7 @@ impl State {
                 Mail::Kill(token) => self.kill.push(token),
                 Mail::Push(token, bytes) => self.take_push(token, &bytes),
                 Mail::Publish(message, _) => self.deliver(&message),
+                Mail::Release => self.release = true,
                 Mail::Look => self.unpause(wall_ms()),
             }
         }

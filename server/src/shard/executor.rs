@@ -11,6 +11,7 @@ use crate::clients::{ClientFlags, Queued, ReplyMode, Session};
 use crate::commands::access::AccessClock;
 use crate::commands::blocking;
 use crate::commands::call::{call_here, write_error};
+use crate::commands::news;
 use crate::commands::row::Flags;
 use crate::commands::{Again, Args, Cx, Entry, Keys, Locks, Server};
 use crate::config::rows;
@@ -454,6 +455,7 @@ impl<'k> Run<'k, '_> {
                 } else if let Some(transaction) = &mut session.transaction {
                     transaction.aborted = true;
                 }
+                news::end_caching(self.server, session, entry);
                 if let Some(entry) = entry {
                     self.stats.commands[usize::from(entry.id)].rejected.add(1);
                 }

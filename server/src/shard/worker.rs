@@ -3,6 +3,7 @@
 use super::batch::Batch;
 use super::executor::{Executor, Where};
 use crate::commands::Server;
+use crate::commands::server::allocator::purge;
 use crate::config::rows;
 use boxcar_sys::affinity::{self, CpuList};
 use boxcar_sys::clock::monotonic_us;
@@ -16,6 +17,8 @@ use std::thread::{self, JoinHandle, Thread};
 struct Port {
     ring: ArrayQueue<Batch>,
     asleep: CachePadded<AtomicBool>,
+    /// Memory that is not in use is to be given back.
+    release: AtomicBool,
     thread: OnceLock<Thread>,
 }
 
@@ -35,6 +38,7 @@ impl Workers {
             Arc::new(Port {
                 ring: ArrayQueue::new(capacity),
                 asleep: CachePadded::new(AtomicBool::new(false)),
+                release: AtomicBool::new(false),
                 thread: OnceLock::new(),
             })
         };
@@ -87,6 +91,14 @@ impl Workers {
         port.wake()
     }
 
+    /// Makes each worker give back memory that is not in use when it has nothing to do (MEMORY PURGE).
+    pub fn release_memory(&self) {
+        for port in &self.ports {
+            port.release.store(true, Ordering::SeqCst);
+            port.wake();
+        }
+    }
+
     /// Stops the threads after they have executed what they were given.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::SeqCst);
@@ -114,7 +126,11 @@ impl Port {
 
     fn sleep(&self, stopping: &AtomicBool) {
         self.asleep.swap(true, Ordering::SeqCst);
-        while self.ring.is_empty() && !stopping.load(Ordering::SeqCst) && self.asleep.load(Ordering::SeqCst) {
+        while self.ring.is_empty()
+            && !stopping.load(Ordering::SeqCst)
+            && !self.release.load(Ordering::SeqCst)
+            && self.asleep.load(Ordering::SeqCst)
+        {
             thread::park();
         }
         self.asleep.store(false, Ordering::Relaxed);
@@ -138,6 +154,9 @@ fn work(port: &Port, executor: &Executor, stopping: &AtomicBool) {
         }
         if stopping.load(Ordering::SeqCst) {
             return;
+        }
+        if port.release.swap(false, Ordering::SeqCst) {
+            purge();
         }
         let spin_us = server.config.int(rows::BUSY_POLL_US).unsigned_abs();
         if spin_us > 0 {

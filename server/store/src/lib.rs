@@ -53,7 +53,7 @@ pub use blob::Blob;
 pub use crossbeam_epoch::Guard;
 pub use db::{Db, DetachedDb, ExpireStep, Expired, SCAN_CURSOR_BITS};
 #[cfg(feature = "jemalloc")]
-pub use defrag::{Defragmented, DefragmentedValue, ValuePosition};
+pub use defrag::{Defragmented, DefragmentedValue, ValuePosition, flush_thread_cache};
 pub use entry::{Entry, ObjectMut, OccupiedEntry, VacantEntry};
 pub use hash::hash_tag;
 pub use hash_map::{Field, Hash, HashIter, HashLimits};

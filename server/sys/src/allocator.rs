@@ -2,9 +2,12 @@
 
 use core::ffi::{CStr, c_char};
 
-/// Ask the kernel for huge pages behind everything (`madvise(2)`, `MADV_HUGEPAGE`). Whether it may give them is decided
-/// by the system (`/sys/kernel/mm/transparent_hugepage/enabled`) and, at run time, by `prctl(2)`, `PR_SET_THP_DISABLE`.
-const OPTIONS: &CStr = c"thp:always";
+/// - `thp:always`: ask the kernel for huge pages behind everything (`madvise(2)`, `MADV_HUGEPAGE`). Whether it may give them is
+///   decided by the system (`/sys/kernel/mm/transparent_hugepage/enabled`) and, at run time, by `prctl(2)`,
+///   `PR_SET_THP_DISABLE`.
+/// - `slab_sizes`: eight allocations of 8 KiB, the size of a list's nodes, share a slab of 16 pages. With one in each slab,
+///   which is jemalloc's own choice, what jemalloc knows of a slab takes 1.6 % on top.
+const OPTIONS: &CStr = c"thp:always,slab_sizes:8192-8192:16";
 
 /// A `const char *` that may lie in a `static`.
 #[repr(transparent)]

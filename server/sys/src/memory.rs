@@ -48,6 +48,11 @@ impl Region {
         self.advise(libc::MADV_POPULATE_WRITE);
     }
 
+    /// Gives the memory back: the region keeps its addresses, reads as zeros, and takes memory again from its next use on.
+    pub fn release(&mut self) {
+        self.advise(libc::MADV_DONTNEED);
+    }
+
     /// Bytes in the region, a whole number of pages.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -75,7 +80,8 @@ impl Region {
 
     /// Advice only: a kernel that does not follow it changes the speed, not the meaning.
     fn advise(&self, advice: i32) {
-        // SAFETY: the range is this mapping; neither advice changes its contents.
+        // SAFETY: the range is this mapping. MADV_DONTNEED makes its contents zeros, which `release` says and whoever calls it
+        // through `&mut` knows; the others do not change them.
         let _ = unsafe { libc::madvise(self.start.as_ptr().cast(), self.len, advice) };
     }
 }
@@ -107,6 +113,8 @@ mod tests {
         assert!(region.as_mut_slice().iter().all(|&byte| byte == 0));
         region.as_mut_slice()[4] = 9;
         assert_eq!(region.as_mut_slice()[4], 9);
+        region.release();
+        assert_eq!(region.as_mut_slice()[4], 0);
         let mut large = Region::new(3 << 20).unwrap();
         large.populate();
         assert_eq!(large.len(), 3 << 20);

@@ -42,9 +42,12 @@ pub const ALONE: &[&str] = &[
 /// Commands that are always called as their documentation says: a number at a wrong place could be that of a connection,
 /// which is another one at each server.
 ///
+/// A random count below zero would make a reply of gigabytes.
+///
 /// SPOP is always asked for a number of members that are all there are, because it chooses at random. Redis cuts LSET's
 /// index to 32 bits, and its versions differ in what LREM makes of the smallest count.
-pub const UNSPOILT: &[&str] = &["client|tracking", "spop", "lset", "lrem"];
+pub const UNSPOILT: &[&str] =
+    &["client|tracking", "spop", "lset", "lrem", "hrandfield", "srandmember", "zrandmember"];
 
 /// Arguments that are not repeated: Redis answers twice when prefixes overlap.
 pub const ONCE: &[(&str, &str)] = &[("client|tracking", "prefix")];

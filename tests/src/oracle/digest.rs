@@ -56,6 +56,25 @@ fn value_of(kind: &str) -> &'static [&'static [&'static str]] {
     }
 }
 
+/// Whether a key is, in any database that sequences use, a sorted set whose scores are not all the same.
+///
+/// # Errors
+/// When the server does not answer.
+pub fn has_mixed_scores(side: &mut Side, key: &[u8]) -> Result<bool, String> {
+    let home = [b"SELECT".to_vec(), b"0".to_vec()];
+    let all = [b"ZRANGE".to_vec(), key.to_vec(), b"0".to_vec(), b"-1".to_vec(), b"WITHSCORES".to_vec()];
+    let mut mixed = false;
+    for database in DATABASES {
+        let select = [b"SELECT".to_vec(), database.as_bytes().to_vec()];
+        let replies = ask(side, &[&select, &all, &home])?;
+        if let Value::Array(members) = &replies[1] {
+            let scores: BTreeSet<String> = members.iter().skip(1).step_by(2).map(Value::to_text).collect();
+            mixed |= scores.len() > 1;
+        }
+    }
+    Ok(mixed)
+}
+
 fn keys_of(side: &mut Side, database: &str) -> Result<BTreeSet<Vec<u8>>, String> {
     let select = [b"SELECT".to_vec(), database.as_bytes().to_vec()];
     let keys = [b"KEYS".to_vec(), b"*".to_vec()];

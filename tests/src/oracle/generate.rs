@@ -124,8 +124,9 @@ impl<'r> Generator<'r> {
         while writer.steps.len() < length {
             writer.more();
         }
-        // Written out, these have more digits than fit into a listpack.
-        let is_huge = |word: &Vec<u8>| [&b"-1e300"[..], b"1e400"].contains(&word.as_slice());
+        // Longer than what listpacks hold; written out, the numbers have more digits than that.
+        let is_huge =
+            |word: &Vec<u8>| word.len() > 64 || [&b"-1e300"[..], b"1e400"].contains(&word.as_slice());
         let long = long || writer.steps.iter().any(|step| step.arguments.iter().any(is_huge));
         Sequence { seed, protocol, long, steps: writer.steps }
     }
@@ -260,8 +261,10 @@ impl<'r> Writer<'_, 'r> {
         let Call { mut words, timed, pause, .. } = call;
         if self.random.random_bool(0.12) && !UNSPOILT.contains(&row.name.as_str()) {
             self.spoil(row, &mut words);
-            if timed {
-                tame(&mut words);
+            let restores = row.name == "restore";
+            // A time that the client waits for is one, too.
+            if timed || restores || row.flags.contains("blocking") {
+                tame(&mut words, restores);
             }
         }
         (words, pause)
@@ -427,11 +430,13 @@ struct Call<'r> {
     following: Option<usize>,
 }
 
-/// A spoilt call may have any number in the place of a time: none that comes while the sequence is played.
-fn tame(words: &mut [Vec<u8>]) {
+/// A spoilt call may have any number in the place of a time: none that comes while the sequence is played. RESTORE is given
+/// none, either, that does not fit when Redis adds the clock to it.
+fn tame(words: &mut [Vec<u8>], restores: bool) {
+    let limit = if restores { i64::MAX / 2 } else { i64::MAX };
     for word in words.iter_mut().skip(1) {
         let number = std::str::from_utf8(word).ok().and_then(|text| text.parse::<i64>().ok());
-        if number.is_some_and(|number| (1..100_000).contains(&number)) {
+        if number.is_some_and(|number| (1..100_000).contains(&number) || number > limit) {
             *word = b"100000".to_vec();
         }
     }

@@ -35,6 +35,10 @@ pub enum Rule {
     IntegersIfCompared,
     /// Integers, where something has expired in the sequence.
     IntegersIfExpired,
+    /// The real server refuses it in these words, after a number in the sequence was out of range.
+    PeerSaysIfOutOfRange(&'static str),
+    /// The elements in any order, where a call has BY and ALPHA.
+    UnorderedByAlpha,
     /// The same where an argument holds a NUL byte.
     RefusedWithNul,
     /// The real server refuses it in these words.
@@ -93,6 +97,13 @@ const HELP: Why = Why::Intended("The HELP of containers");
 const NUL: Why = Why::Intended("CLIENT SETNAME, CLIENT SETINFO, HELLO SETNAME with a NUL byte");
 const OWN: Why = Why::Contract("tells of the server itself, or of the connection");
 
+const ERROR_NUMBER: Why =
+    Why::Contract("Redis looks at an error number that an earlier command may have left behind");
+const EQUAL: Why =
+    Why::Intended("SORT of elements that are equal by what they are sorted by (BY with ALPHA)");
+const NO_SCORE: &str = "ERR One or more scores can't be converted into double";
+
+const BOUNDS: &str = "bounds of scores and what is sorted by have decimal digits and nothing blank, and may be too large, since 8.0";
 const CONSUMERS: &str = "consumers that find nothing are made since 7.2";
 const UNBALANCED: &str =
     "ERR Unbalanced XREAD list of streams: for each stream key an ID or '$' must be specified.";
@@ -115,6 +126,10 @@ pub const TOLERANCES: &[Tolerance] = &[
     row("pubsub|shardchannels", Rule::Unordered, UNORDERED),
     row("xinfo", Rule::Except(&["radix-tree-keys", "radix-tree-nodes", "idle", "inactive"]), OWN),
     row("xpending", Rule::PendingTimes, CLOCK),
+    row("sort", Rule::PeerSaysIfOutOfRange(NO_SCORE), ERROR_NUMBER),
+    row("sort_ro", Rule::PeerSaysIfOutOfRange(NO_SCORE), ERROR_NUMBER),
+    row("sort", Rule::UnorderedByAlpha, EQUAL),
+    row("sort_ro", Rule::UnorderedByAlpha, EQUAL),
     row("hrandfield", Rule::Kind, RANDOM),
     row("srandmember", Rule::Kind, RANDOM),
     row("zrandmember", Rule::Kind, RANDOM),
@@ -161,6 +176,7 @@ pub const TOLERANCES: &[Tolerance] = &[
     row("dbsize", Rule::IntegersIfExpired, Why::Intended("KEYS, SCAN, RANDOMKEY")),
     row("command|getkeys*", Rule::BothErrors, OWN),
     row("command|docs", Rule::Kind, Why::Intended("COMMAND DOCS")),
+    row("pfdebug", Rule::Refused, Why::Intended("PFDEBUG DECODE of a corrupt value")),
     row("object|refcount", Rule::Kind, Why::Intended("OBJECT REFCOUNT, OBJECT IDLETIME of small integers")),
     row("config|get", Rule::UnorderedPairs, UNORDERED),
     row("acl|cat", Rule::Kind, OWN),
@@ -225,17 +241,17 @@ pub const TOLERANCES: &[Tolerance] = &[
     ),
     version(
         "geo*",
-        Peers::Before(7, 2),
-        Rule::Numbers,
-        "doubles are written in as few digits as needed since 7.2",
-    ),
-    version(
-        "geo*",
-        Peers::From(8, 0),
+        Peers::Before(8, 0),
         Rule::NearNumbers,
         "coordinates are written like other doubles since 8.0",
     ),
+    version("z*", Peers::Before(8, 0), Rule::Refused, BOUNDS),
+    version("sort", Peers::Before(8, 0), Rule::Refused, BOUNDS),
+    version("sort_ro", Peers::Before(8, 0), Rule::Refused, BOUNDS),
+    version("sort", Peers::Before(8, 0), Rule::PeerSays(NO_SCORE), BOUNDS),
+    version("sort_ro", Peers::Before(8, 0), Rule::PeerSays(NO_SCORE), BOUNDS),
     version("*scan", Peers::From(8, 0), Rule::Refused, "cursors after a blank are taken since 8.0"),
+    version("*scan", Peers::From(8, 0), Rule::BothErrors, "what is wrong behind such a cursor comes next"),
     version("object|encoding", Peers::Before(7, 2), Rule::Kind, "listpacks for sets came with 7.2"),
     version("smembers", Peers::Before(7, 2), Rule::Unordered, "listpacks for sets came with 7.2"),
     version("sinter", Peers::Before(7, 2), Rule::Unordered, "listpacks for sets came with 7.2"),
@@ -250,6 +266,8 @@ pub struct Setting {
     pub long: bool,
     /// Whether something may have expired.
     pub expired: bool,
+    /// Whether a number was out of the range of its type.
+    pub out_of_range: bool,
 }
 
 /// Whether the replies to a command are the same, or differ as a row of the table allows. `names` are the command's
@@ -268,6 +286,33 @@ pub fn same(names: &[&str], call: &[Vec<u8>], setting: Setting, peer: &Value, bo
         for_peer && names.iter().any(|name| fits(row.command, name))
     };
     TOLERANCES.iter().filter(applies).any(|row| allows(row.rule, call, setting, peer, boxcar))
+}
+
+/// Whether replies that pass say that the servers go different ways from here on: one refuses what the other has done.
+#[must_use]
+pub fn parts_ways(peer: &Came, boxcar: &Came) -> bool {
+    matches!((peer, boxcar), (Came::Reply(peer, _), Came::Reply(boxcar, _)) if peer.is_error() != boxcar.is_error())
+}
+
+/// Whether a call reads or removes members by their names alone, which depends on how the set is kept unless all scores are
+/// the same. The row of server/DIFFERENCES.md is that of ZRANGEBYLEX.
+#[must_use]
+pub fn is_lexical(command: &str, call: &[Vec<u8>]) -> bool {
+    command.starts_with('z')
+        && (command.contains("lex") || call.iter().any(|word| word.eq_ignore_ascii_case(b"BYLEX")))
+}
+
+/// Whether a client that waited was served by Boxcar, or still waits there, and the real server has refused its command because another of its keys
+/// has come to hold another type. What the keys hold differs from then on.
+#[must_use]
+pub fn passes_over_other_type(peer: &Came, boxcar: &Came) -> bool {
+    match (peer, boxcar) {
+        (Came::Reply(peer, _), boxcar) => {
+            let served = !matches!(boxcar, Came::Reply(reply, _) if reply.is_error());
+            peer.is_error() && peer.to_text().starts_with("WRONGTYPE") && served
+        }
+        _ => false,
+    }
 }
 
 /// Whether a client has received the same messages. What one step brings to several patterns or keys comes in any
@@ -353,7 +398,15 @@ fn allows(rule: Rule, call: &[Vec<u8>], setting: Setting, peer: &Value, boxcar: 
         }
         Rule::RefusedWithNul if !call.iter().any(|word| word.contains(&0)) => false,
         Rule::Refused | Rule::RefusedWithNul => !peer.is_error() && boxcar.is_error(),
-        Rule::PeerSays(text) => peer.is_error() && peer.to_text() == text,
+        Rule::PeerSaysIfOutOfRange(_) if !setting.out_of_range => false,
+        Rule::UnorderedByAlpha => {
+            let has = |option: &[u8]| call.iter().any(|word| word.eq_ignore_ascii_case(option));
+            let unordered = |a: &[Value], b: &[Value]| sorted(a) == sorted(b);
+            has(b"BY")
+                && has(b"ALPHA")
+                && matches!((peer, boxcar), (Value::Array(a), Value::Array(b)) if unordered(a, b))
+        }
+        Rule::PeerSays(text) | Rule::PeerSaysIfOutOfRange(text) => peer.is_error() && peer.to_text() == text,
         Rule::Numbers => same_numbers(peer, boxcar, 0.0),
         Rule::NearNumbers => same_numbers(peer, boxcar, 1e-12),
         Rule::EachWithin(most) => match (peer, boxcar) {
@@ -446,6 +499,10 @@ fn sorted_pairs(pairs: &[(Value, Value)]) -> Vec<String> {
 mod tests {
     use super::*;
 
+    /// The row of server/DIFFERENCES.md about what [`passes_over_other_type`] tells.
+    const OTHER_TYPE: &str = "BLPOP, BZPOPMIN, XREAD BLOCK and their kin over several keys, \
+        one of which comes to hold another type while the client waits";
+
     #[test]
     fn every_intended_difference_is_written_down() {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../server/DIFFERENCES.md");
@@ -454,14 +511,14 @@ mod tests {
             Why::Intended(what) => Some(what),
             _ => None,
         });
-        for what in tolerated {
+        for what in tolerated.chain([OTHER_TYPE]) {
             let row = format!("\n| {what} |");
             assert!(text.contains(&row), "no row of server/DIFFERENCES.md begins with {what:?}");
         }
     }
 
     fn setting(long: bool) -> Setting {
-        Setting { version: (8, 0), long, expired: false }
+        Setting { version: (8, 0), long, expired: false, out_of_range: false }
     }
 
     fn list(texts: &[&str]) -> Value {
@@ -478,6 +535,26 @@ mod tests {
                 && same(&["smembers"], &[], setting(true), &a, &b)
         );
         assert!(!same(&["keys"], &[], setting(true), &a, &list(&["x", "x"])));
+    }
+
+    #[test]
+    fn only_commands_by_name_depend_on_how_a_set_is_kept() {
+        let call = |text: &str| text.split(' ').map(|word| word.as_bytes().to_vec()).collect::<Vec<_>>();
+        assert!(is_lexical("zlexcount", &call("ZLEXCOUNT k - +")));
+        assert!(
+            is_lexical("zrange", &call("ZRANGE k - + ByLex")) && !is_lexical("zrange", &call("ZRANGE k 0 1"))
+        );
+    }
+
+    #[test]
+    fn a_served_client_may_have_been_refused_for_another_type() {
+        let came = |value: Value| Came::Reply(value, Vec::new());
+        let refused = came(Value::Error(b"WRONGTYPE Operation against a key".to_vec()));
+        assert!(passes_over_other_type(&refused, &came(list(&["x", "bar"]))));
+        assert!(
+            passes_over_other_type(&refused, &Came::Nothing) && !passes_over_other_type(&refused, &refused)
+        );
+        assert!(!passes_over_other_type(&came(Value::Error(b"ERR".to_vec())), &came(list(&["x"]))));
     }
 
     #[test]

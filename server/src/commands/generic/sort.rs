@@ -8,7 +8,7 @@
 
 use super::{KEY, ROW};
 use crate::commands::events::EventClass;
-use crate::commands::float::parse_prefix;
+use crate::commands::float::parse_decimal;
 use crate::commands::row::{Argument, Begin, Command, Flags, KeyFlags, KeySpec};
 use crate::commands::sampling::check_size;
 use crate::commands::{Args, Categories, CommandResult, Cx, Error, Keys, list};
@@ -363,10 +363,9 @@ fn pick(
 fn scores(keys: &mut Keys<'_>, elements: &Texts, by: Option<&[u8]>) -> Result<Vec<f64>, Error> {
     let mut sound = true;
     let mut score = |text: &[u8]| {
-        let text = Error::quotable(text);
-        let number = parse_prefix(text);
-        sound &= number.len == text.len() && !number.out_of_range && !number.value.is_nan();
-        number.value
+        let number = parse_decimal(text);
+        sound &= number.is_some();
+        number.unwrap_or_default()
     };
     let mut scores = Vec::with_capacity(elements.len());
     for index in 0..elements.len() {

@@ -13,10 +13,9 @@ pub mod search;
 #[cfg(test)]
 mod tests;
 
-use super::float::trim_zeros;
 use super::row::{Argument, Categories, Command, Group, Locks};
 use super::{Args, Error};
-use boxcar_resp::{Protocol, Reply};
+use boxcar_resp::Reply;
 use grid::Point;
 
 /// The family's rows.
@@ -64,23 +63,9 @@ fn write_distance(reply: &mut Reply, distance: f64) {
     reply.bulk(text.as_bytes());
 }
 
-/// Replies with a coordinate: seventeen decimals, as far as they are not zero.
-fn write_coordinate(reply: &mut Reply, degrees: f64) {
-    let mut text = format!("{degrees:.17}");
-    trim_zeros(&mut text);
-    if text == "-0" {
-        text.remove(0);
-    }
-    if reply.protocol() == Protocol::Resp3 {
-        reply.raw(format!(",{text}\r\n").as_bytes());
-    } else {
-        reply.bulk(text.as_bytes());
-    }
-}
-
-/// Replies with a place.
+/// Replies with a place: two doubles like any others, as Redis does since 8.0.
 fn write_point(reply: &mut Reply, point: Point) {
     reply.array(2);
-    write_coordinate(reply, point.longitude);
-    write_coordinate(reply, point.latitude);
+    reply.double(point.longitude);
+    reply.double(point.latitude);
 }

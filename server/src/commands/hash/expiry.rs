@@ -1,9 +1,7 @@
 //! When fields expire: HEXPIRE and its kin, HTTL and its kin, HPERSIST.
 
 use super::moment::Clock;
-use super::{
-    FIELDS, FIELDS_NOT_POSITIVE, KEY, ROW, change, existing, parse_fields, read, remove_due, report,
-};
+use super::{FIELDS, FIELDS_NOT_POSITIVE, KEY, ROW, change, existing, parse_fields, read, report};
 use crate::commands::row::{Argument, Command, Flags, KeyFlags, KeySpec};
 use crate::commands::{Args, CommandResult, Cx, Error};
 use boxcar_store::{Hash, Record};
@@ -212,17 +210,14 @@ fn set_expiry(cx: &mut Cx<'_, '_>, args: Args<'_>, clock: Clock) -> CommandResul
         return Ok(());
     };
     let reply = &mut *cx.reply;
-    let (mut set, mut removed, mut due) = (false, false, false);
+    let (mut set, mut removed) = (false, false);
     let ((), gone) = change(entry, |hash| {
         hash.allow_expiries();
         for name in names.clone() {
-            let answer = match hash.get(name).map(|field| (field.expire_at, field.is_due(now_ms))) {
+            // One whose time has come is still there as long as it was not removed.
+            let answer = match hash.get(name).map(|field| field.expire_at) {
                 None => NO_FIELD,
-                Some((_, true)) => {
-                    due = true;
-                    NO_FIELD
-                }
-                Some((present, false)) if !condition.allows(present, moment) => UNMET,
+                Some(present) if !condition.allows(present, moment) => UNMET,
                 Some(_) if moment <= now_ms => {
                     removed |= hash.remove(name);
                     REMOVED
@@ -236,9 +231,6 @@ fn set_expiry(cx: &mut Cx<'_, '_>, args: Args<'_>, clock: Clock) -> CommandResul
             reply.integer(answer);
         }
     });
-    if due {
-        remove_due(cx, key, names);
-    }
     if set || removed {
         report(cx.keys, key, if removed { "hdel" } else { "hexpire" }, gone);
     }

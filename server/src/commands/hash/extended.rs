@@ -3,14 +3,14 @@
 use super::moment::Clock;
 use super::{
     FIELDS, FIELDS_AND_VALUES, FIELDS_NOT_POSITIVE, KEY, ROW, change, existing, existing_or_new, limits,
-    parse_fields, remove_due, report,
+    parse_fields, remove_due, report, report_expired,
 };
 use crate::commands::args::parse_integer;
 use crate::commands::events::EventClass;
 use crate::commands::row::{Argument, Command, Flags, KeyFlags, KeySpec};
 use crate::commands::string::write_value;
 use crate::commands::{Args, CommandResult, Cx, Error, Keys};
-use boxcar_store::{Field, Hash, Value};
+use boxcar_store::{Composite, Field, Hash, Value};
 
 /// These commands' rows.
 pub const COMMANDS: &[Command] = &[
@@ -218,6 +218,10 @@ fn parse_set_options(cx: &Cx<'_, '_>, args: Args<'_>) -> Result<SetOptions, Erro
     while let Some(word) = args.get(at) {
         if args.is(at, "FIELDS") {
             options.first = at + 2;
+            // A number, a field and a value.
+            if args.len() - at < 4 {
+                return Err(Error::WrongArity(cx.command.name.to_owned()));
+            }
             let count = args
                 .get(at + 1)
                 .and_then(parse_integer)
@@ -255,28 +259,49 @@ fn parse_set_options(cx: &Cx<'_, '_>, args: Args<'_>) -> Result<SetOptions, Erro
                 }
             });
         } else {
-            return Err(Error::Bytes([b"ERR unknown argument: ", word].concat()));
+            return Err(Error::Bytes([b"ERR unknown argument: ", Error::quotable(word)].concat()));
         }
         at += 1;
     }
     Err(Error::WrongArity(cx.command.name.to_owned()))
 }
 
+/// Whether the condition of HSETEX holds. Names are looked at in their order until it does not, and fields whose time has come
+/// are removed; the hash that has lost its last one stays when fields are to be set.
+fn holds<'a>(
+    cx: &mut Cx<'_, '_>,
+    condition: Condition,
+    key: &[u8],
+    mut names: impl Iterator<Item = &'a [u8]>,
+) -> Result<bool, Error> {
+    let (now_ms, wanted) = (cx.keys.now_ms, condition == Condition::IfAll);
+    let Some(mut entry) = existing(cx.keys, key)? else { return Ok(!wanted) };
+    let Some(mut hash) = entry.object_mut::<Hash>() else { return Err(Error::WrongType) };
+    let mut removed = 0;
+    let holds = names.all(|name| {
+        let is_due = hash.get(name).map(|field| field.is_due(now_ms));
+        if is_due == Some(true) {
+            hash.remove(name);
+            removed += 1;
+        }
+        (is_due == Some(false)) == wanted
+    });
+    let gone = hash.is_empty() && !holds;
+    drop(hash);
+    if gone {
+        entry.remove();
+    }
+    report_expired(cx, key, removed, gone);
+    Ok(holds)
+}
+
 fn hsetex(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     let (key, limits, now_ms) = (args.at(1), limits(cx.server), cx.keys.now_ms);
     let SetOptions { condition, expiry, first } = parse_set_options(cx, args)?;
-    let names = args.from(first).step_by(2);
-    if condition != Condition::Always {
-        let entry = existing(cx.keys, key)?;
-        let hash = entry.as_ref().and_then(|entry| entry.record().object::<Hash>());
-        let living =
-            |name: &[u8]| hash.and_then(|hash| hash.get(name)).is_some_and(|field| !field.is_due(now_ms));
-        if names.clone().any(|name| living(name) != (condition == Condition::IfAll)) {
-            cx.reply.integer(0);
-            return Ok(());
-        }
+    if condition != Condition::Always && !holds(cx, condition, key, args.from(first).step_by(2))? {
+        cx.reply.integer(0);
+        return Ok(());
     }
-    remove_due(cx, key, names.clone());
     let entry = existing_or_new(cx.keys, key)?;
     let ((), gone) = change(entry, |hash| {
         hash.prepare(args.from(first), limits);

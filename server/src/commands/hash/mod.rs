@@ -5,8 +5,9 @@
 //! - `walk`: HSCAN, HRANDFIELD.
 //! - `expiry`: when fields expire; `extended`: HGETEX, HSETEX, HGETDEL; `moment`: the times that these are given.
 //!
-//! A field whose time has come is no longer there for any command. Those that ask for it by name remove it, the others
-//! leave that to the expiry cycle; only HLEN counts it until then, as in Redis.
+//! A field whose time has come is no longer there for most commands. Those that ask for it by name remove it, HRANDFIELD
+//! removes all of them, the others leave that to the expiry cycle; until then HLEN counts it, HSETEX overwrites it, and HEXPIRE
+//! and its kin give it another time, as in Redis.
 
 mod expiry;
 mod extended;
@@ -21,7 +22,7 @@ use super::events::EventClass;
 use super::row::{Argument, Categories, Command, Group, Locks};
 use super::{Args, Cx, Error, Keys, Server};
 use crate::config::rows;
-use boxcar_store::{Composite, Entry, Hash, HashLimits, OccupiedEntry};
+use boxcar_store::{Composite, Entry, Hash, HashLimits, OccupiedEntry, Record};
 
 /// The family's rows.
 pub const COMMANDS: &[&[Command]] =
@@ -118,6 +119,27 @@ fn remove_due<'a>(cx: &mut Cx<'_, '_>, key: &[u8], names: impl Iterator<Item = &
         }
         removed
     });
+    report_expired(cx, key, removed, gone);
+}
+
+/// Removes all fields whose time has come.
+fn remove_all_due(cx: &mut Cx<'_, '_>, key: &[u8]) {
+    let now_ms = cx.keys.now_ms;
+    let hash = cx.keys.view(key).and_then(Record::object::<Hash>);
+    if hash.and_then(Hash::next_expiry).is_none_or(|moment| moment >= now_ms) {
+        return;
+    }
+    let Entry::Occupied(entry) = cx.keys.entry(key) else { return };
+    let (removed, gone) = change(entry, |hash| {
+        let (mut removed, mut budget) = (0, usize::MAX);
+        hash.expire_step(now_ms, &mut budget, &mut |_| removed += 1);
+        removed
+    });
+    report_expired(cx, key, removed, gone);
+}
+
+/// Says that fields have expired, and whether the hash has gone with them.
+fn report_expired(cx: &mut Cx<'_, '_>, key: &[u8], removed: u64, gone: bool) {
     if removed > 0 {
         cx.stats.metrics.expired_fields.add(removed);
         report(cx.keys, key, "hexpired", gone);

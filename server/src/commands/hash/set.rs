@@ -6,7 +6,7 @@ use super::{
 use crate::commands::row::{Argument, Command, Flags, KeyFlags, KeySpec};
 use crate::commands::string::extended::Extended;
 use crate::commands::{Args, CommandResult, Cx, Error};
-use boxcar_store::{Field, Hash, IntegerText, Value};
+use boxcar_store::{Field, Hash, IntegerText, Record, Value};
 
 /// These commands' rows.
 pub const COMMANDS: &[Command] = &[
@@ -185,12 +185,16 @@ fn hincrbyfloat(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     Ok(())
 }
 
-/// The field in argument 2, unless its time has come.
+/// The field in argument 2; one whose time has come is removed.
 fn present<'s>(cx: &'s mut Cx<'_, '_>, args: Args<'_>) -> Result<Option<Field<'s>>, Error> {
-    let now_ms = cx.keys.now_ms;
-    let Some(hash) = cx.keys.peek(args.at(1)) else { return Ok(None) };
-    let hash = hash.object::<Hash>().ok_or(Error::WrongType)?;
-    Ok(hash.get(args.at(2)).filter(|field| !field.is_due(now_ms)))
+    let (key, now_ms) = (args.at(1), cx.keys.now_ms);
+    let Some(hash) = cx.keys.peek(key) else { return Ok(None) };
+    let field = hash.object::<Hash>().ok_or(Error::WrongType)?.get(args.at(2));
+    if field.is_some_and(|field| field.is_due(now_ms)) {
+        remove_due(cx, key, args.from(2).take(1));
+        return Ok(None);
+    }
+    Ok(cx.keys.view(key).and_then(Record::object::<Hash>).and_then(|hash| hash.get(args.at(2))))
 }
 
 /// Gives the field in argument 2 another value, and keeps its expiry.

@@ -72,13 +72,27 @@ fn a_field_lives_through_its_last_millisecond() {
 }
 
 #[test]
+fn picking_at_random_removes_expired_fields() {
+    let mut server = Fixture::new();
+    server.check("HSET h a 1 b 2", ":2");
+    server.check("HPEXPIRE h 5 FIELDS 1 a", "*1|:1");
+    server.advance_ms(6);
+    server.check("HLEN h", ":2");
+    server.check("HRANDFIELD h", "$1|b");
+    server.check("HLEN h", ":1");
+    server.check("HPEXPIRE h 5 FIELDS 1 b", "*1|:1");
+    server.advance_ms(6);
+    server.check("HRANDFIELD h 0", "*0");
+    server.check("EXISTS h", ":0");
+}
+
+#[test]
 fn the_last_field_takes_its_hash_along() {
     let mut server = Fixture::new();
     server.check("HSET h a 1", ":1");
     server.check("HPEXPIRE h 5 FIELDS 1 a", "*1|:1");
     server.advance_ms(6);
     server.check("HGETALL h", "*0");
-    server.check("HRANDFIELD h", "$-1");
     server.check("HSCAN h 0", "*2|$1|0|*0");
     server.check("EXISTS h", ":1");
     server.check("HGET h a", "$-1");

@@ -1,16 +1,13 @@
 //! Walking over fields and picking some: HSCAN, HRANDFIELD.
 
-use super::{KEY, ROW, read};
+use super::{KEY, ROW, read, remove_all_due};
 use crate::commands::row::{Argument, Command, Flags, KeyFlags, KeySpec};
 use crate::commands::sampling::{self, Sample};
 use crate::commands::scan::{self, ScanOptions};
 use crate::commands::string::write_value;
 use crate::commands::{Args, CommandResult, Cx, Error};
 use boxcar_resp::{Protocol, Reply};
-use boxcar_store::{Composite, Encoding, Field, Hash, IntegerText};
-
-/// Draws of HRANDFIELD that may meet an expired field before it looks for a living one in order.
-const DRAWS: usize = 16;
+use boxcar_store::{Composite, Encoding, Field, Hash, IntegerText, Record};
 
 /// These commands' rows.
 pub const COMMANDS: &[Command] = &[
@@ -81,9 +78,10 @@ fn hscan(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
 }
 
 fn hrandfield(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
-    let now_ms = cx.keys.now_ms;
     if args.len() == 2 {
-        match read(cx.keys, args.at(1))?.and_then(|hash| pick(hash, now_ms)) {
+        remove_due_of(cx, args.at(1))?;
+        let hash = cx.keys.view(args.at(1)).and_then(Record::object::<Hash>);
+        match hash.and_then(pick) {
             Some(field) => write_value(cx.reply, field.name),
             None => cx.reply.null(),
         }
@@ -97,7 +95,8 @@ fn hrandfield(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     if with_values && wanted.count() > (i64::MAX / 2).unsigned_abs() {
         return Err(Error::text("ERR value is out of range"));
     }
-    let Some(hash) = read(cx.keys, args.at(1))? else {
+    remove_due_of(cx, args.at(1))?;
+    let Some(hash) = cx.keys.view(args.at(1)).and_then(Record::object::<Hash>) else {
         cx.reply.array(0);
         return Ok(());
     };
@@ -107,7 +106,7 @@ fn hrandfield(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     let array = reply.deferred_array();
     let begin = reply.len();
     let mut count = 0;
-    select(hash, wanted, now_ms, &mut |field| {
+    select(hash, wanted, &mut |field| {
         if pairs {
             reply.array(2);
         }
@@ -122,31 +121,34 @@ fn hrandfield(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     Ok(())
 }
 
-/// A random field whose time has not come.
-fn pick(hash: &Hash, now_ms: i64) -> Option<Field<'_>> {
-    let mut draws = (0..DRAWS).map_while(|_| hash.random(rand::random()));
-    draws.find(|field| !field.is_due(now_ms)).or_else(|| hash.iter().find(|field| !field.is_due(now_ms)))
+/// Reads the hash and removes the fields whose time has come, so that none of them is picked afterwards.
+fn remove_due_of(cx: &mut Cx<'_, '_>, key: &[u8]) -> CommandResult {
+    read(cx.keys, key)?;
+    remove_all_due(cx, key);
+    Ok(())
+}
+
+/// A random field.
+fn pick(hash: &Hash) -> Option<Field<'_>> {
+    hash.random(rand::random())
 }
 
 /// Shows as many fields as are wanted.
 fn select<'a>(
     hash: &'a Hash,
     wanted: Sample,
-    now_ms: i64,
     show: &mut dyn FnMut(Field<'a>) -> CommandResult,
 ) -> CommandResult {
-    let living = || hash.iter().filter(move |field| !field.is_due(now_ms));
     match wanted {
-        Sample::Repeated(count) => (0..count).map_while(|_| pick(hash, now_ms)).try_for_each(show),
+        Sample::Repeated(count) => (0..count).map_while(|_| pick(hash)).try_for_each(show),
         Sample::Distinct(0) => Ok(()),
         Sample::Distinct(count) => {
-            let due = hash.next_expiry().is_some_and(|moment| moment < now_ms);
-            let len = if due { living().count() } else { hash.len() };
+            let len = hash.len();
             if hash.encoding() == Encoding::Hashtable && sampling::is_few(count, len) {
-                let draw = || pick(hash, now_ms).expect("more fields than are wanted have not expired");
+                let draw = || pick(hash).expect("there are more fields than are wanted");
                 return sampling::draw_distinct(count, draw, |field| address(field), show);
             }
-            sampling::choose_in_order(count, len, living(), show)
+            sampling::choose_in_order(count, len, hash.iter(), show)
         }
     }
 }

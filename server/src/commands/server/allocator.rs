@@ -174,6 +174,8 @@ mod implementation {
     /// A decay time of zero makes an arena give back its unused pages at once.
     pub(super) fn purge() -> Result<(), String> {
         let failed = |error: tikv_jemalloc_ctl::Error| error.to_string();
+        // Without a cache there is nothing to flush.
+        let _had_one = boxcar_store::flush_thread_cache();
         for arena in 0..arenas::narenas::read().map_err(failed)? {
             for kind in ["dirty", "muzzy"] {
                 let key = format!("arena.{arena}.{kind}_decay_ms\0");
@@ -234,12 +236,10 @@ pub fn tune(tuning: Tuning) -> Result<(), String> {
     implementation::tune(tuning)
 }
 
-/// Gives unused pages back to the kernel, as far as the allocator can.
-///
-/// # Errors
-/// When the allocator refuses; its own words.
-pub fn purge() -> Result<(), String> {
-    implementation::purge()
+/// Gives unused pages back to the kernel, as far as the allocator can: what this thread has kept for itself, and what all have
+/// given back. False when the allocator refuses, which the log tells.
+pub fn purge() -> bool {
+    implementation::purge().inspect_err(|error| tracing::warn!("MEMORY PURGE: {error}")).is_ok()
 }
 
 #[cfg(all(test, feature = "jemalloc"))]

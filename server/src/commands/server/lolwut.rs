@@ -18,10 +18,19 @@ pub const COMMANDS: &[Command] = &[Command {
     ..ROW
 }];
 
-/// `VERSION` chooses a Redis release's picture; there is one here, whatever it says.
+/// `VERSION` chooses a Redis release's picture; there is one here, whatever it says. The pictures of 5 and 6 take numbers
+/// (columns, and squares or rows), which are checked.
 fn lolwut(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
     if args.is(1, "version") && args.len() > 2 {
-        args.integer(2)?;
+        // Redis looks at the lowest 32 bits.
+        let numbers = match args.integer(2)? as u32 {
+            5 => 3,
+            6 => 2,
+            _ => 0,
+        };
+        for at in (3..args.len()).take(numbers) {
+            args.integer(at)?;
+        }
     }
     let mut text = train(&mut Dice::new(wall_us() as u64));
     text.push_str(&format!("\nBoxcar ver. {BOXCAR_VERSION}, Redis ver. {REDIS_VERSION}\n"));

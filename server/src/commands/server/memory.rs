@@ -3,6 +3,7 @@
 use super::allocator::{self, Memory};
 use super::info::{difference, human_bytes, ratio};
 use super::{HELP, ROW};
+use crate::clients::inbox::Mail;
 use crate::commands::row::{Argument, Command, Flags, KeyFlags, KeySpec, Locks};
 use crate::commands::{Args, CommandResult, Cx, Error};
 
@@ -84,7 +85,7 @@ fn usage(cx: &mut Cx<'_, '_>, args: Args<'_>) -> CommandResult {
         }
         next += 2;
     }
-    match cx.keys.peek(args.at(2)).map(boxcar_store::Record::memory_usage) {
+    match cx.keys.stored(args.at(2)).map(boxcar_store::Record::memory_usage) {
         Some(bytes) => cx.reply.integer(bytes as i64),
         None => cx.reply.null(),
     }
@@ -160,9 +161,11 @@ fn malloc_stats(cx: &mut Cx<'_, '_>, _: Args<'_>) -> CommandResult {
 }
 
 fn purge(cx: &mut Cx<'_, '_>, _: Args<'_>) -> CommandResult {
-    if let Err(error) = allocator::purge() {
-        tracing::warn!("MEMORY PURGE: {error}");
+    if !allocator::purge() {
         return Err(Error::text("ERR Error purging dirty pages"));
+    }
+    for inbox in cx.server.inboxes.iter() {
+        inbox.post(Mail::Release);
     }
     cx.reply.ok();
     Ok(())

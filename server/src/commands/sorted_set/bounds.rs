@@ -1,6 +1,6 @@
 //! Ranges of a sorted set: by rank, by score, by member. Each becomes a range of ranks.
 
-use crate::commands::float::parse_prefix;
+use crate::commands::float::parse_decimal;
 use crate::commands::{Args, Error};
 use boxcar_store::{Composite, SortedSet};
 use std::cmp::Ordering;
@@ -47,15 +47,13 @@ impl ScoreRange {
     }
 }
 
-/// A number, and whether a parenthesis excludes it. As in C, the text ends with its first NUL, and none is zero.
+/// A number, and whether a parenthesis excludes it.
 fn score_bound(text: &[u8]) -> Option<(f64, bool)> {
     let (text, open) = match text {
         [b'(', rest @ ..] => (rest, true),
         _ => (text, false),
     };
-    let text = text.split(|&byte| byte == 0).next().unwrap_or_default();
-    let number = parse_prefix(text);
-    (number.len == text.len() && !number.value.is_nan()).then_some((number.value, open))
+    Some((parse_decimal(text)?, open))
 }
 
 /// An end of a range of members.
@@ -180,7 +178,8 @@ mod tests {
             ("(+inf", Some((f64::INFINITY, true))),
             ("", Some((0.0, false))),
             ("(", Some((0.0, true))),
-            (" 1", Some((1.0, false))),
+            (" 1", None),
+            ("0x1", None),
             ("1\0x", Some((1.0, false))),
             ("1e999", Some((f64::INFINITY, false))),
             ("1 ", None),

@@ -13,6 +13,7 @@ use core::ptr::NonNull;
 use smallvec::SmallVec;
 
 pub(crate) use self::mover::Mover;
+pub use self::mover::flush_thread_cache;
 use crate::db::Db;
 use crate::hash::KeyHasher;
 use crate::record::RawRecord;

@@ -188,3 +188,11 @@ fn allocate_beside(neighbour: *const u8, layout: Layout) -> Option<NonNull<u8>> 
     // SAFETY: the size is not zero, and jemalloc aligns sizes of 16 and more at least to 16.
     NonNull::new(unsafe { mallocx(layout.size(), MALLOCX_TCACHE_NONE | arena) }.cast())
 }
+
+/// Gives back what jemalloc keeps of freed memory for this thread alone. False when it keeps nothing of the kind.
+#[must_use]
+pub fn flush_thread_cache() -> bool {
+    let name: *const c_char = c"thread.tcache.flush".as_ptr();
+    // SAFETY: this control takes and returns nothing.
+    unsafe { mallctl(name, core::ptr::null_mut(), core::ptr::null_mut(), core::ptr::null_mut(), 0) == 0 }
+}

@@ -62,6 +62,11 @@ impl List {
         list
     }
 
+    /// A quicklist of one node with the elements of this listpack.
+    pub(crate) fn quick(listpack: Listpack) -> Self {
+        Self { word: Boxed::new(Quicklist::of(listpack)).into() }
+    }
+
     /// A list of these nodes; `None` when there are no elements. As with Redis, a single one stands alone where `fill` admits
     /// it.
     pub(crate) fn from_nodes(nodes: Vec<Node>, fill: Fill) -> Option<Self> {
@@ -83,8 +88,7 @@ impl List {
         if fill.admits(listpack.byte_len() + bytes, listpack.len() + more) {
             return;
         }
-        let listpack = core::mem::take(listpack);
-        self.word = Boxed::new(Quicklist::of(listpack)).into();
+        *self = Self::quick(core::mem::take(listpack));
     }
 
     /// Makes a listpack of a quicklist that has shrunk to a part of a node. To be called after elements were removed.

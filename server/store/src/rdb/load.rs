@@ -19,7 +19,8 @@ pub(super) fn value(reader: &mut Reader<'_>, limits: &Limits) -> Option<Restored
         kind::LIST => list_of_elements(reader, limits)?.into(),
         kind::LIST_ZIPLIST => {
             let listpack = ziplist::to_listpack(&reader.string()?)?;
-            List::from_listpack(listpack, limits.list).into()
+            // Redis makes a quicklist of it, whatever its size.
+            List::quick(listpack).into()
         }
         kind::LIST_QUICKLIST => list_of_nodes(reader, limits, old_node)?.into(),
         kind::LIST_QUICKLIST_2 => list_of_nodes(reader, limits, node)?.into(),

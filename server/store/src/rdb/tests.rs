@@ -170,7 +170,7 @@ fn old_forms_are_read() {
     let ziplist = b"\x16\x16\0\0\0\x12\0\0\0\x04\0\0\x01a\x03\xf2\x02\x01b\x03\xfe\x7f\xff";
     let zipmap = b"\x07\x01\x01a\x01\x001\xff";
     let cases: [(&[u8], &str); 6] = [
-        (&[&[kind::LIST_ZIPLIST][..], ziplist].concat(), "list listpack a 1 b 127"),
+        (&[&[kind::LIST_ZIPLIST][..], ziplist].concat(), "list quicklist a 1 b 127"),
         (&[&[kind::ZSET_ZIPLIST][..], ziplist].concat(), "zset listpack a=1 b=127 "),
         (&[&[kind::HASH_ZIPLIST][..], ziplist].concat(), "hash listpack a=1@None b=127@None"),
         (&[&[kind::LIST_QUICKLIST, 1][..], ziplist].concat(), "list listpack a 1 b 127"),

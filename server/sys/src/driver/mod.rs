@@ -210,6 +210,12 @@ impl Driver {
         each!(self, driver => driver.ring(other));
     }
 
+    /// Gives back memory that only what was received before has needed. What is received next takes it anew, a page fault for
+    /// each 4 KiB.
+    pub fn release_memory(&mut self) {
+        each!(self, driver => driver.release_memory());
+    }
+
     /// Which kind this driver is.
     #[must_use]
     pub fn backend(&self) -> Backend {

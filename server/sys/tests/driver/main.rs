@@ -38,6 +38,7 @@ macro_rules! suite {
         suite!(@tests $make;
             traffic::echo_with_many_connections
             traffic::echo_over_a_unix_socket
+            traffic::echo_without_keeping_memory
             traffic::two_thousand_connections
             traffic::large_send_to_a_slow_reader
             traffic::tiny_queues_lose_nothing

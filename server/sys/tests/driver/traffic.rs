@@ -103,6 +103,23 @@ pub fn echo_over_a_unix_socket(config: &Config) {
     assert_eq!(rig.counters().accepted, 10);
 }
 
+/// Between any two turns all memory may be given back: nothing that has arrived is lost with it.
+pub fn echo_without_keeping_memory(config: &Config) {
+    let Some(mut rig) = Rig::open(config) else { return };
+    let address = rig.address;
+    let clients = spawn_clients(20, 20, move || TcpStream::connect(address).unwrap());
+    rig.until("all clients have finished", |rig| {
+        rig.register_accepted();
+        rig.driver.release_memory();
+        rig.echo();
+        rig.driver.release_memory();
+        clients.iter().all(thread::JoinHandle::is_finished)
+    });
+    join(clients);
+    let counters = rig.counters();
+    assert_eq!(counters.received_bytes, counters.sent_bytes);
+}
+
 /// 4,000 descriptors at a time are enough for one process.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 

@@ -469,6 +469,11 @@ impl EpollDriver {
         other.ring();
     }
 
+    pub(super) fn release_memory(&mut self) {
+        // Between two turns it holds nothing.
+        self.buffer.release();
+    }
+
     pub(super) fn features(&self) -> &[Feature] {
         &self.features
     }

@@ -115,6 +115,14 @@ impl BufferRing {
         }
     }
 
+    /// Gives back the memory of all buffers, which the next receives take anew.
+    ///
+    /// # Safety
+    /// No buffer holds anything, and the kernel writes to none before this returns.
+    pub(super) unsafe fn release(&mut self) {
+        self.memory.release();
+    }
+
     /// A receive has found no buffer.
     pub(super) fn note_exhaustion(&mut self) {
         self.ran_out = true;

@@ -383,6 +383,19 @@ impl UringDriver {
         self.add_listener(id, socket);
     }
 
+    pub(super) fn release_memory(&mut self) {
+        // Only then does the kernel receive nowhere but inside of our entries into it.
+        let deferred = self.features.iter().any(|feature| feature.name == "defer_taskrun" && feature.active);
+        if deferred
+            && self.ring.is_drained()
+            && let Some(buffers) = &mut self.buffers
+        {
+            // SAFETY: a buffer holds something from the entry into the kernel that has filled it until its completion was
+            // delivered, and all completions were; the next entry is the next turn's.
+            unsafe { buffers.release() };
+        }
+    }
+
     pub(super) fn features(&self) -> &[Feature] {
         &self.features
     }

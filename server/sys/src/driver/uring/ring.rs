@@ -209,6 +209,11 @@ impl Ring {
         into.extend(self.io.completion());
     }
 
+    /// Whether every completion that there is was taken.
+    pub(super) fn is_drained(&mut self) -> bool {
+        !self.overflowed() && self.io.completion().is_empty()
+    }
+
     /// Whether the kernel holds completions that did not fit the completion queue.
     #[inline]
     pub(super) fn overflowed(&mut self) -> bool {
