@@ -103,6 +103,7 @@ const EQUAL: Why =
     Why::Intended("SORT of elements that are equal by what they are sorted by (BY with ALPHA)");
 const NO_SCORE: &str = "ERR One or more scores can't be converted into double";
 
+const NEWER_PAYLOAD: &str = "ERR DUMP payload version or checksum are wrong";
 const BOUNDS: &str = "bounds of scores and what is sorted by have decimal digits and nothing blank, and may be too large, since 8.0";
 const CONSUMERS: &str = "consumers that find nothing are made since 7.2";
 const UNBALANCED: &str =
@@ -245,6 +246,7 @@ pub const TOLERANCES: &[Tolerance] = &[
         Rule::NearNumbers,
         "coordinates are written like other doubles since 8.0",
     ),
+    version("restore", Peers::Before(7, 2), Rule::PeerSays(NEWER_PAYLOAD), "payloads of 7.2 and later"),
     version("z*", Peers::Before(8, 0), Rule::Refused, BOUNDS),
     version("sort", Peers::Before(8, 0), Rule::Refused, BOUNDS),
     version("sort_ro", Peers::Before(8, 0), Rule::Refused, BOUNDS),
@@ -288,10 +290,20 @@ pub fn same(names: &[&str], call: &[Vec<u8>], setting: Setting, peer: &Value, bo
     TOLERANCES.iter().filter(applies).any(|row| allows(row.rule, call, setting, peer, boxcar))
 }
 
-/// Whether replies that pass say that the servers go different ways from here on: one refuses what the other has done.
+/// Whether replies that pass say that the servers go different ways from here on: one refuses what the other has done, by
+/// itself or in a transaction.
 #[must_use]
 pub fn parts_ways(peer: &Came, boxcar: &Came) -> bool {
-    matches!((peer, boxcar), (Came::Reply(peer, _), Came::Reply(boxcar, _)) if peer.is_error() != boxcar.is_error())
+    matches!((peer, boxcar), (Came::Reply(peer, _), Came::Reply(boxcar, _)) if one_refuses(peer, boxcar))
+}
+
+fn one_refuses(peer: &Value, boxcar: &Value) -> bool {
+    match (peer, boxcar) {
+        (Value::Array(peer), Value::Array(boxcar)) => {
+            peer.iter().zip(boxcar).any(|(peer, boxcar)| one_refuses(peer, boxcar))
+        }
+        _ => peer.is_error() != boxcar.is_error(),
+    }
 }
 
 /// Whether a call reads or removes members by their names alone, which depends on how the set is kept unless all scores are
