@@ -17,6 +17,7 @@ use super::row::{Argument, Categories, Command, Group, Locks};
 use super::{Args, Error};
 use boxcar_resp::Reply;
 use grid::Point;
+use smallvec::SmallVec;
 
 /// The family's rows.
 pub const COMMANDS: &[&[Command]] = &[place::COMMANDS, search::COMMANDS];
@@ -57,10 +58,16 @@ fn point(args: Args<'_>, i: usize) -> Result<Point, Error> {
     Err(format!("ERR invalid longitude,latitude pair {longitude:.6},{latitude:.6}").into())
 }
 
-/// Replies with a distance: four decimals.
+/// Replies with a distance, which is not negative: four decimals. There is none on Earth that is too large for the integers here.
 fn write_distance(reply: &mut Reply, distance: f64) {
-    let text = format!("{:.4}", (distance * 10_000.0).round_ties_even() / 10_000.0);
-    reply.bulk(text.as_bytes());
+    const UNIT: u64 = 10_000;
+    let rounded = (distance * UNIT as f64).round_ties_even() as u64;
+    let (mut whole, mut decimals) = (itoa::Buffer::new(), itoa::Buffer::new());
+    let mut text: SmallVec<[u8; 32]> = SmallVec::from_slice(whole.format(rounded / UNIT).as_bytes());
+    text.push(b'.');
+    // A one in front keeps the zeros.
+    text.extend_from_slice(&decimals.format(UNIT + rounded % UNIT).as_bytes()[1..]);
+    reply.bulk(&text);
 }
 
 /// Replies with a place: two doubles like any others, as Redis does since 8.0.

@@ -1,13 +1,30 @@
 //! The family's handlers, on a small server.
 
 use crate::commands::testing::Fixture;
-use boxcar_resp::Protocol;
+use boxcar_resp::{Protocol, Reply};
 
 fn sicily() -> Fixture {
     let mut server = Fixture::new();
     server.check("GEOADD g 13.361389 38.115556 Palermo 15.087269 37.502669 Catania", ":2");
     server.check("GEOADD g NX CH 12.758489 38.788135 edge1 17.241510 38.788135 edge2", ":2");
     server
+}
+
+#[test]
+fn distances_have_four_decimals() {
+    for (distance, text) in [
+        (0.0, "0.0000"),
+        (0.000_05, "0.0000"),
+        (0.000_16, "0.0002"),
+        (0.1, "0.1000"),
+        (9.999_96, "10.0000"),
+        (166_274.151_56, "166274.1516"),
+        (65_616_797.9, "65616797.9000"),
+    ] {
+        let mut reply = Reply::new(Protocol::Resp2);
+        super::write_distance(&mut reply, distance);
+        assert_eq!(String::from_utf8_lossy(&reply.take()), format!("${}\r\n{text}\r\n", text.len()));
+    }
 }
 
 #[test]
