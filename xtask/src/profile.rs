@@ -45,12 +45,14 @@ pub fn run_subcommand(arguments: &Arguments) -> anyhow::Result<()> {
     machine::meet(machine::PROFILE)?;
     let generator = build_binary("boxcar-perf", "boxcar-load", "release")?;
     let folder = workspace::target_directory()?.join("profile");
-    let head = build_server(root())?;
-    command.arg(&arguments.scenario).arg("--server").arg(&head).args(["--name", &head_name()?]);
+    command.arg(&arguments.scenario);
+    // Before the other one: both are built in the same place, and the base is copied out of it.
     if let Some(base) = &arguments.base {
         let (name, server) = base_server(base, &folder)?;
         command.arg("--base-server").arg(server).args(["--base-name", &name]);
     }
+    let head = build_server(root())?;
+    command.arg("--server").arg(&head).args(["--name", &head_name()?]);
     let results = match &arguments.save {
         Some(name) => root().join("perf/results").join(format!("{}-{name}", today()?)),
         None => folder.join(&arguments.scenario),
