@@ -46,12 +46,11 @@ pub fn run_subcommand(arguments: &Arguments) -> anyhow::Result<()> {
     let generator = build_binary("boxcar-perf", "boxcar-load", "release")?;
     let folder = workspace::target_directory()?.join("profile");
     command.arg(&arguments.scenario);
-    // Before the other one: both are built in the same place, and the base is copied out of it.
     if let Some(base) = &arguments.base {
         let (name, server) = base_server(base, &folder)?;
         command.arg("--base-server").arg(server).args(["--base-name", &name]);
     }
-    let head = build_server(root())?;
+    let head = build_server(root(), &workspace::target_directory()?)?;
     command.arg("--server").arg(&head).args(["--name", &head_name()?]);
     let results = match &arguments.save {
         Some(name) => root().join("perf/results").join(format!("{}-{name}", today()?)),
@@ -62,16 +61,16 @@ pub fn run_subcommand(arguments: &Arguments) -> anyhow::Result<()> {
     Err(anyhow!(command.exec()).context(format!("cannot start {}", profiler.display())))
 }
 
-/// Builds the server of the checkout at `checkout` as it ships, with frame pointers in Rust and in C.
-fn build_server(checkout: &Path) -> anyhow::Result<PathBuf> {
-    let target = workspace::target_directory()?;
+/// Builds the server of the checkout at `checkout` as it ships, with frame pointers in Rust and in C. Each checkout needs a target
+/// directory of its own: cargo takes packages of two for the same, and the newer one's build for that of both.
+fn build_server(checkout: &Path, target: &Path) -> anyhow::Result<PathBuf> {
     let mut build = cargo();
     build.current_dir(checkout).args(["build", "--package", SERVER_PACKAGE, "--bin", SERVER_BINARY]);
     build.args(["--profile", PROFILE, "--config", "build.rustflags=['-Cforce-frame-pointers=yes']"]);
     for setting in SETTINGS {
         build.args(["--config", setting]);
     }
-    build.env("CFLAGS", "-fno-omit-frame-pointer").env("CARGO_TARGET_DIR", &target);
+    build.env("CFLAGS", "-fno-omit-frame-pointer").env("CARGO_TARGET_DIR", target);
     // They would replace the flags above.
     build.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
     run(&mut build)?;
@@ -105,7 +104,7 @@ fn base_server(commit: &str, folder: &Path) -> anyhow::Result<(String, PathBuf)>
         run(Command::new("git")
             .current_dir(&checkout)
             .args(["checkout", "--quiet", "--force", "--detach", &name]))?;
-        let built = build_server(&checkout)?;
+        let built = build_server(&checkout, &folder.join("target"))?;
         std::fs::create_dir_all(&kept)?;
         // Under another name until it is complete.
         let part = kept.join("part");
