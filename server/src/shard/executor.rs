@@ -156,14 +156,8 @@ impl Executor {
         if commands.len() != 1 {
             return Ahead::NOTHING;
         }
-        let args = Args::new(input, commands.argv(0));
-        match self.server.table.find_called(args) {
-            Some(entry) if entry.single_key != 0 && entry.accepts(args.len()) => {
-                let place = self.server.keyspace.locate(args.at(entry.single_key));
-                self.server.keyspace.prefetch_bucket(db, place, epoch)
-            }
-            _ => Ahead::NOTHING,
-        }
+        let placed = place_single(&self.server, Args::new(input, commands.argv(0)));
+        placed.map_or(Ahead::NOTHING, |(_, place)| self.server.keyspace.prefetch_bucket(db, place, epoch))
     }
 
     /// Executes `commands`, whose bytes lie in `input`, for `session`; replies are appended to `reply`. Stops
@@ -213,6 +207,14 @@ impl Executor {
         }
         stop
     }
+}
+
+/// The row of a command that has exactly one key at a fixed place, and the right number of arguments, and where that key lives.
+#[inline(always)]
+fn place_single<'k>(server: &'k Server, args: Args<'_>) -> Option<(&'k Entry, Place)> {
+    let entry = server.table.find_called(args)?;
+    (entry.single_key != 0 && entry.accepts(args.len()))
+        .then(|| (entry, server.keyspace.locate(args.at(entry.single_key))))
 }
 
 /// The session of the connection whose commands are executed.
@@ -292,14 +294,10 @@ impl<'k> Run<'k, '_> {
         let epoch = prefetch.then(|| keyspace.pin());
         let mut ahead = [Ahead::NOTHING; WINDOW];
         for (i, command) in range.clone().enumerate() {
-            let args = self.args(command);
-            let Some(entry) = self.server.table.find_called(args) else { continue };
-            if entry.single_key != 0 && entry.accepts(args.len()) {
-                let place = keyspace.locate(args.at(entry.single_key));
-                staged[i] = Staged { entry: Some(entry), place };
-                if let Some(epoch) = &epoch {
-                    ahead[i] = keyspace.prefetch_bucket(db, place, epoch);
-                }
+            let Some((entry, place)) = place_single(self.server, self.args(command)) else { continue };
+            staged[i] = Staged { entry: Some(entry), place };
+            if let Some(epoch) = &epoch {
+                ahead[i] = keyspace.prefetch_bucket(db, place, epoch);
             }
         }
         if prefetch {
