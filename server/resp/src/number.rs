@@ -85,7 +85,7 @@ const fn digits_below_1000(value: usize) -> usize {
 }
 
 /// Appends `<marker><value>\r\n`, the shape of every length line and integer.
-#[inline]
+#[inline(always)]
 pub(crate) fn push_line(buffer: &mut Vec<u8>, marker: u8, value: u64) {
     if value < 10 {
         return buffer.extend_from_slice(&[marker, b'0' + value as u8, b'\r', b'\n']);

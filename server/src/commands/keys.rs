@@ -74,16 +74,11 @@ impl<'k> Keys<'k> {
         self.keyspace
     }
 
-    /// Remembers the place of a key that was hashed ahead, so that [`Keys::locate`] need not do it again.
+    /// Remembers the place of a key that was hashed ahead, so that [`Keys::locate`] need not do it again. Its bytes, by whose
+    /// address it is known, stay as they are for as long as this is used.
     #[inline]
     pub fn remember(&mut self, key: &[u8], place: Place) {
         self.hashed = (key.as_ptr(), key.len(), place);
-    }
-
-    /// Forgets the remembered key: its bytes may be overwritten.
-    #[inline]
-    pub fn forget(&mut self) {
-        self.hashed = (std::ptr::null(), 0, Place { hash: 0, shard: 0 });
     }
 
     /// Hashes a key of the command that is about to execute, and remembers its place.
@@ -277,7 +272,7 @@ impl<'k> Keys<'k> {
     }
 
     /// Looks a key up for questions about it (TTL, TYPE): counts hit or miss, leaves its access clock alone.
-    #[inline]
+    #[inline(always)]
     pub fn inspect(&mut self, key: &[u8]) -> Option<Record<'_>> {
         if self.news.wants(EventClass::MISS) && !self.exists(key) {
             self.event(EventClass::MISS, "keymiss", key);
@@ -286,7 +281,7 @@ impl<'k> Keys<'k> {
     }
 
     /// [`Keys::inspect`] without the event of a missing key (OBJECT).
-    #[inline]
+    #[inline(always)]
     pub fn inspect_quietly(&mut self, key: &[u8]) -> Option<Record<'_>> {
         let stats = self.stats;
         match self.probe(self.locate(key), key) {

@@ -551,7 +551,8 @@ impl Command {
 
     /// Whether a call with `len` arguments fits the arity.
     pub fn accepts(&self, len: usize) -> bool {
-        if self.arity < 0 { len >= self.arity.unsigned_abs() as usize } else { len == self.arity as usize }
+        let least = self.arity.unsigned_abs() as usize;
+        len == least || (self.arity < 0 && len > least)
     }
 }
 

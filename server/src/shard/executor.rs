@@ -339,7 +339,6 @@ impl<'k> Run<'k, '_> {
         let args = Args::new(self.input, self.commands.argv(command));
         keys.remember(args.at(entry.single_key), place);
         self.call_here(entry, args, seated(session), keys, reply);
-        keys.forget();
         Stop::Finished
     }
 

@@ -245,8 +245,8 @@ impl<'a> Db<'a> {
     }
 
     /// Like [`Db::entry`], for a result that outlives this handle: what it lends lives as long as the shard's
-    /// guard is borrowed.
-    #[inline]
+    /// guard is borrowed. A part of its caller, for which little is left of it when it only reads.
+    #[inline(always)]
     pub fn into_entry<'k>(self, hash: u64, key: &'k [u8]) -> Entry<'a, 'k> {
         match self.core.find(hash, key) {
             Some(at) => Entry::Occupied(OccupiedEntry::new(self.core, hash, at)),

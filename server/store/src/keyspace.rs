@@ -176,7 +176,7 @@ impl<E> Keyspace<E> {
     }
 
     /// The place of `key`.
-    #[inline]
+    #[inline(always)]
     pub fn locate(&self, key: &[u8]) -> Place {
         let hash = self.context.hasher.hash(key);
         let shard_hash = tag_of(key).map_or(hash, |tag| self.context.hasher.hash(tag));

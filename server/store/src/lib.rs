@@ -20,6 +20,7 @@
 //! What this package must never do: read a clock, block on anything but a shard's lock, or let a command pay for
 //! the size of the table.
 
+mod barrier;
 mod bitmap;
 mod blob;
 mod db;

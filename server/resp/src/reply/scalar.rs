@@ -62,7 +62,6 @@ impl Reply {
     }
 
     /// A bulk string.
-    #[inline]
     pub fn bulk(&mut self, bytes: &[u8]) {
         // Once for header (at most 23 bytes, written as 24), content and end.
         self.buffer.reserve(bytes.len() + 26);

@@ -43,7 +43,7 @@ pub(super) fn string_value(record: Record<'_>) -> Result<Value<'_>, Error> {
 }
 
 /// Replies with a string.
-#[inline]
+#[inline(always)]
 pub(in crate::commands) fn write_value(reply: &mut Reply, value: Value<'_>) {
     match value {
         Value::Bytes(bytes) => reply.bulk(bytes),
