@@ -30,7 +30,7 @@ const VARIANTS: [(&str, &[&str]); 2] = [
 ];
 
 /// Runs that compare with the peers in one table.
-const TABLES: [&str; 4] = ["stock", "memory", "growth", "waits"];
+const TABLES: [&str; 5] = ["stock", "memory", "growth", "waits", "agreement"];
 
 /// Builds everything that is measured with the profile that ships, then becomes the bench program.
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {

@@ -148,6 +148,9 @@ impl PeersArguments {
         (rounds, workloads): (usize, Vec<Workload>),
         capacities: &Capacities,
     ) -> Result<(), BenchError> {
+        // Parts are shown where CPU time is.
+        let parts =
+            self.parts.contains(&PeersPart::Cpu) && workloads.iter().all(|workload| !workload.paced());
         let cpus = self.session.server_cpus();
         let contestant = |candidate: &Candidate| Contestant::new(candidate.clone(), &cpus);
         let plan = Plan {
@@ -159,6 +162,7 @@ impl PeersArguments {
             load_cpus: self.session.load_cpus(),
             alone: false,
             counters: &[],
+            parts,
         };
         record.note(&plan);
         let rate_of = |workload: &Workload, candidate: &Candidate| {

@@ -1,7 +1,7 @@
 //! The page of a peers' run.
 
 use super::counted;
-use super::figures::{KEPT_UP, cpu, cpu_bars, ink, latency_curves, middle, page, range};
+use super::figures::{KEPT_UP, cpu, cpu_bars, ink, latency_curves, middle, page, parts_table, range};
 use super::record::Record;
 use super::workload::Workload;
 use crate::report::{Axis, Drawing, Figure, Lines, Page, Scale, Section, Series, Table, Tile, Unit};
@@ -30,9 +30,12 @@ fn cost(record: &Record) -> Option<Section> {
         title: "CPU time per operation".to_owned(),
         text: "Closed loop: each connection sends as many requests as the depth says, and the next when they are answered. The bars are the server \
                process's own CPU clock over the measured window divided by the replies in it; the kernel's ticks say how much of it was spent in \
-               the kernel and how much in user space. Medians of the rounds."
+               the kernel and how much in user space. Medians of the rounds. Boxcar's user space is split by what it was found doing in samples of its call chains, \
+               which were taken in windows of their own, so that sampling costs no figure. The table of parts names Boxcar's modules; other servers' \
+               user space stands as a whole, most of their programs having no symbols that could tell."
             .to_owned(),
         figures: std::iter::once(cpu_bars(record, &workloads, "Server CPU time per operation; each group has its own scale"))
+            .chain(parts_table(record, &workloads))
             .chain(counted::events(record, &workloads))
             .collect(),
     })
