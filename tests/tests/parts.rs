@@ -49,7 +49,9 @@ fn every_row_is_found_in_a_profile_and_little_is_left(configuration: Configurati
         let seen = profile(&server, mix, pipeline);
         let of = |part: Part| seen.samples.get(&part).copied().unwrap_or_default();
         let user: u64 = Part::ALL.into_iter().filter(|&part| part != Part::Kernel).map(of).sum();
-        assert!(of(Part::Kernel) > 0 && user > 0, "{mix}: {:?}", seen.samples);
+        // Others than root may not look into the kernel.
+        let kernel = of(Part::Kernel) > 0 || !nix::unistd::geteuid().is_root();
+        assert!(kernel && user > 0, "{mix}: {:?}", seen.samples);
         let mut worst: Vec<_> = seen.unclassified.iter().collect();
         worst.sort_by_key(|(_, samples)| std::cmp::Reverse(**samples));
         worst.truncate(10);

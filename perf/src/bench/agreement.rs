@@ -24,10 +24,10 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, SysconfVar, sysconf};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::{self, Read};
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::io::{self, BufRead, BufReader, Read};
+use std::process::{Child, ChildStderr, Command, ExitCode, Stdio};
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Fields of INFO that say how the work came; servers that have none are not asked.
 const COUNTERS: [&str; 3] = ["network_turns", "network_receives", "network_sends"];
@@ -35,8 +35,8 @@ const COUNTERS: [&str; 3] = ["network_turns", "network_receives", "network_sends
 /// Requests of the run that finds how many fill the wanted time.
 const TRIAL: u64 = 20_000;
 
-/// How long perf stat may take to begin.
-const PERF_START: Duration = Duration::from_millis(300);
+/// How often perf stat prints what it has counted since it printed last, in milliseconds.
+const PERF_INTERVAL: &str = "100";
 
 /// A clock that differs from ours by no more than this, in the middle, says the same: the kernel's accounts count hundredths of a second.
 const SAME: f64 = 0.01;
@@ -193,7 +193,9 @@ impl AgreementArguments {
     ) -> Result<Found, ServerError> {
         let counters = counters(server)?;
         let perf = match without_perf {
-            None => PerfStat::start(server.pid()).map_err(|error| *without_perf = Some(error)).ok(),
+            None => {
+                PerfStat::start(server.pid()).map_err(|error| *without_perf = Some(one_line(&error))).ok()
+            }
             Some(_) => None,
         };
         let clock = ProcessClock::of(server.pid()).map_err(io::Error::from)?;
@@ -212,7 +214,7 @@ impl AgreementArguments {
         let perf = match perf.map(PerfStat::end) {
             Some(Ok(nanoseconds)) => Some(nanoseconds / 1e3 / count as f64),
             Some(Err(error)) => {
-                *without_perf = Some(error);
+                *without_perf = Some(one_line(&error));
                 None
             }
             None => None,
@@ -343,6 +345,10 @@ fn words() -> Vec<String> {
     ["-t", "get", "-c", "50", "-r", &keys].map(str::to_owned).to_vec()
 }
 
+fn one_line(text: &str) -> String {
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" / ")
+}
+
 fn same(ratio: Range) -> bool {
     (ratio.median - 1.0).abs() <= SAME || (ratio.min <= 1.0 && ratio.max >= 1.0)
 }
@@ -364,65 +370,70 @@ fn counters(server: &Server) -> Result<BTreeMap<&'static str, f64>, ServerError>
     let mut client = Client::open(server)?;
     let mut found = BTreeMap::new();
     for name in COUNTERS {
-        if let Ok(value) = client.info(name)?.parse() {
+        if let Ok(value) = client.info_of("everything", name)?.parse() {
             found.insert(name, value);
         }
     }
     Ok(found)
 }
 
-/// perf stat of a process, from its start to its end.
-struct PerfStat(Child);
+/// perf stat of a process, from its first line to its end.
+struct PerfStat {
+    child: Child,
+    lines: BufReader<ChildStderr>,
+    /// What it has printed up to its first count.
+    first: String,
+}
 
 impl PerfStat {
     fn start(pid: u32) -> Result<PerfStat, String> {
         let mut command = Command::new("perf");
-        command.args(["stat", "-e", "task-clock", "-x", ",", "-p", &pid.to_string()]);
+        command.args(["stat", "-e", "task-clock", "-x", ",", "-I", PERF_INTERVAL, "-p", &pid.to_string()]);
         command.env("LC_ALL", "C").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-        let child = command
+        let mut child = command
             .spawn()
             .map_err(|error| format!("cannot start perf (Debian's package linux-perf): {error}"))?;
-        let mut perf = PerfStat(child);
-        // It does not say when it has begun. What it misses would be missing from its count, and be seen.
-        std::thread::sleep(PERF_START);
-        match perf.0.try_wait() {
-            Ok(None) => Ok(perf),
-            _ => Err(perf.said().trim().replace('\n', " / ")),
+        let lines = BufReader::new(child.stderr.take().expect("its errors go through a pipe"));
+        let mut perf = PerfStat { child, lines, first: String::new() };
+        // It counts from before its first line; the server has nothing to do until then.
+        while !perf.first.contains("task-clock") {
+            match perf.lines.read_line(&mut perf.first) {
+                Ok(0) | Err(_) => return Err(perf.said()),
+                Ok(_) => {}
+            }
         }
+        Ok(perf)
     }
 
     /// Nanoseconds of CPU time.
     fn end(mut self) -> Result<f64, String> {
-        // It prints what it has counted when it is interrupted. It is not reaped yet, so its id is its own.
-        kill(Pid::from_raw(self.0.id() as i32), Signal::SIGINT).map_err(|error| error.to_string())?;
+        // It prints the rest of what it has counted when it is interrupted. It is not reaped yet, so its id is its own.
+        kill(Pid::from_raw(self.child.id() as i32), Signal::SIGINT).map_err(|error| error.to_string())?;
         let text = self.said();
-        task_clock(&text).ok_or_else(|| format!("perf stat said: {}", text.trim().replace('\n', " / ")))
+        task_clock(&text).ok_or(text)
     }
 
+    /// All that it prints until it ends.
     fn said(&mut self) -> String {
-        let mut text = Vec::new();
+        let mut rest = Vec::new();
         // What cannot be read is not shown.
-        let _ = self.0.stderr.take().map(|mut errors| errors.read_to_end(&mut text));
-        String::from_utf8_lossy(&text).into_owned()
+        let _ = self.lines.read_to_end(&mut rest);
+        std::mem::take(&mut self.first) + &String::from_utf8_lossy(&rest)
     }
 }
 
 impl Drop for PerfStat {
     fn drop(&mut self) {
-        let deadline = Instant::now() + Duration::from_secs(5);
-        while matches!(self.0.try_wait(), Ok(None)) {
-            if Instant::now() > deadline {
-                let _ended = self.0.kill();
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        // What it had to say was read; errors mean that it has ended by itself.
+        let _ended = self.child.kill();
+        let _reaped = self.child.wait();
     }
 }
 
-/// The count in a line such as `812.34,msec,task-clock,...`, in nanoseconds.
+/// The sum of the counts in lines such as `0.1001,12.34,msec,task-clock,...`, in nanoseconds; none if there is no such line.
 fn task_clock(text: &str) -> Option<f64> {
-    text.lines().find_map(|line| {
-        let mut fields = line.split(',');
+    let count = |line: &str| {
+        let mut fields = line.split(',').skip(1);
         let (value, unit, event) = (fields.next()?, fields.next()?, fields.next()?);
         let value: f64 = value.trim().parse().ok().filter(|_| event.starts_with("task-clock"))?;
         match unit {
@@ -430,7 +441,8 @@ fn task_clock(text: &str) -> Option<f64> {
             "" | "ns" => Some(value),
             _ => None,
         }
-    })
+    };
+    text.lines().filter_map(count).reduce(|sum, count| sum + count)
 }
 
 #[cfg(test)]
@@ -439,9 +451,10 @@ mod tests {
 
     #[test]
     fn what_perf_stat_prints_is_read() {
-        assert_eq!(task_clock("812.5,msec,task-clock,812500000,100.00,0.998,CPUs utilized\n"), Some(812.5e6));
-        assert_eq!(task_clock("# started\n\n12345,,task-clock:u,1,100.00,,\n"), Some(12345.0));
-        assert_eq!(task_clock("<not counted>,msec,task-clock,0,100.00,,\n"), None);
+        let lines = "     0.100,0.25,msec,task-clock,250000,100.00,0.002,CPUs utilized\n     0.2,10.5,msec,task-clock,1,100.00,,\n";
+        assert_eq!(task_clock(lines), Some(10.75e6));
+        assert_eq!(task_clock("# started\n\n  0.1,12345,,task-clock:u,1,100.00,,\n"), Some(12345.0));
+        assert_eq!(task_clock("  0.1,<not counted>,msec,task-clock,0,100.00,,\n"), None);
     }
 
     #[test]
