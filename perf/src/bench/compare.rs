@@ -179,7 +179,7 @@ fn section(
     Some(Section {
         title: metric.name.to_owned(),
         text: format!(
-            "{} Differences from {base}, medians over the rounds; what is in brackets is within the noise. Less is better.",
+            "{} Differences from {base}, medians over the rounds; what is in brackets is within the noise; a dash was not measured, and why stands at the end. Less is better.",
             metric.text
         ),
         figures: vec![Figure {
@@ -226,7 +226,7 @@ fn verdicts(
     tiles.push(Tile {
         value: format!("{sure} of {total}"),
         label: "differences are larger than the noise".to_owned(),
-        note: format!("{} rounds, at least {FEWEST_ROUNDS} are needed", record.rounds),
+        note: format!("rounds: {}, at least {FEWEST_ROUNDS} are needed", record.rounds),
     });
     tiles.push(Tile {
         value: format!("±{:.1} %", (widest.exp() - 1.0) * 100.0),

@@ -78,6 +78,27 @@ mod tests {
     use std::collections::HashSet;
 
     #[test]
+    fn every_factor_has_a_switch_or_a_reason() {
+        for factor in [
+            "network",
+            "dispatch",
+            "threads",
+            "pinning",
+            "busy poll",
+            "allocator",
+            "huge pages",
+            "zero-copy threshold",
+            "prefetch",
+            "probes",
+            "persistence",
+        ] {
+            let switch = TOGGLES.iter().any(|toggle| toggle.factor == factor);
+            let reason = ABSENT.iter().any(|absent| absent.split(':').next() == Some(factor));
+            assert!(switch != reason, "{factor}");
+        }
+    }
+
+    #[test]
     fn names_are_different_and_every_switch_switches() {
         let all = || TOGGLES.iter().chain(PAIRS);
         let names: HashSet<&str> = all().map(|toggle| toggle.name).collect();

@@ -174,7 +174,12 @@ impl Run<'_> {
                 self.done += 1;
                 match self.measure(&mut turn, workload, round) {
                     Ok(()) => kept.push(turn),
-                    Err(error) => self.leave_out(&turn.contestant.candidate, &error),
+                    Err(error) => {
+                        // What it would have been asked is not waited for.
+                        let rounds = self.plan.rounds - round;
+                        self.total -= rounds * self.plan.workloads.len() - (number + 1);
+                        self.leave_out(&turn.contestant.candidate, &error);
+                    }
                 }
             }
             turns = kept;
