@@ -237,6 +237,8 @@ fn verdicts(
         title: "What can be said".to_owned(),
         text: if sure == 0 {
             "No difference is larger than the noise of this machine in this run. That is no proof that there is none: more rounds see smaller ones.".to_owned()
+        } else if record.kind == RunKind::Ab {
+            "Every difference, and whether it is larger than the noise.".to_owned()
         } else {
             "The differences that are larger than the noise.".to_owned()
         },
