@@ -38,7 +38,7 @@ pub struct Comparison {
     pub rounds: usize,
     /// Probability of such a mean without a difference, by Student's t test.
     pub student: f64,
-    /// The same after all comparisons of the page are taken into account; equal to it until [`adjust`] was called.
+    /// The same after all comparisons of the page are taken into account; equal to it in a comparison that stands alone.
     pub adjusted: f64,
 }
 
