@@ -76,7 +76,9 @@ fn latency(record: &Record) -> Option<Section> {
     let figures: Vec<Figure> = rated
         .map(|workload| {
             let rate = Unit::PerSecond.show(workload.rate.unwrap_or_default());
-            latency_curves(record, workload, format!("{}: {rate}, the same for all", workload.name))
+            let rounds = record.of("boxcar", &workload.name).count();
+            let caption = format!("{}: {rate}, the same for all; rounds: {rounds}", workload.name);
+            latency_curves(record, workload, caption)
         })
         .collect();
     (!figures.is_empty()).then(|| Section {
