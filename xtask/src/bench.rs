@@ -30,7 +30,7 @@ const VARIANTS: [(&str, &[&str]); 2] = [
 ];
 
 /// Runs that compare with the peers in one table.
-const TABLES: [&str; 4] = ["stock", "memory", "growth", "waits"];
+const TABLES: [&str; 5] = ["stock", "memory", "growth", "waits", "agreement"];
 
 /// Builds everything that is measured with the profile that ships, then becomes the bench program.
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
@@ -155,42 +155,53 @@ fn prepare_ab(rest: &[OsString], command: &mut Command) -> anyhow::Result<()> {
         bail!("the two commits come first: cargo xtask bench ab BASE HEAD ...");
     }
     command.arg("ab");
-    for (option, commit) in [("--base", base), ("--head", head)] {
-        let commit = commit.to_str().context("a commit's name is UTF-8")?;
-        let built = build_commit(commit)?;
-        command.arg(option).arg(format!("{commit}={}", built.display()));
+    let id = |commit: &OsString| commit_id(commit.to_str().context("a commit's name is UTF-8")?);
+    let (base_id, head_id) = (id(base)?, id(head)?);
+    if base_id == head_id {
+        bail!("{} and {} are the same commit", base.to_string_lossy(), head.to_string_lossy());
+    }
+    for (option, id) in [("--base", base_id), ("--head", head_id)] {
+        let built = build_commit(&id)?;
+        // The record names what was measured, not what was called HEAD that day.
+        command.arg(option).arg(format!("{}={}", &id[..id.len().min(12)], built.display()));
     }
     command.args(others);
     Ok(())
 }
 
+/// git, in this repository.
+fn git() -> Command {
+    let mut git = Command::new("git");
+    git.current_dir(root());
+    git
+}
+
+/// The full name of a commit.
+fn commit_id(commit: &str) -> anyhow::Result<String> {
+    let mut parse = git();
+    parse.args(["rev-parse", "--verify", "--quiet", "--end-of-options"]).arg(format!("{commit}^{{commit}}"));
+    let id = output(&mut parse).with_context(|| format!("there is no commit {commit}"))?;
+    Ok(id.trim().to_owned())
+}
+
 /// The server of a commit, built in a worktree of it. Both commits share a target directory, which keeps what they have in common, and
 /// the binary is copied out of it, so that a commit is built once.
-fn build_commit(commit: &str) -> anyhow::Result<PathBuf> {
-    let git = || {
-        let mut git = Command::new("git");
-        git.current_dir(root());
-        git
-    };
-    let id = output(
-        git()
-            .args(["rev-parse", "--verify", "--quiet", "--end-of-options"])
-            .arg(format!("{commit}^{{commit}}")),
-    )
-    .with_context(|| format!("there is no commit {commit}"))?;
-    let id = id.trim();
+fn build_commit(id: &str) -> anyhow::Result<PathBuf> {
     let folder = target_directory()?.join("ab");
     let built = folder.join("builds").join(id).join(SERVER_BINARY);
     if built.is_file() {
         return Ok(built);
     }
     let tree = folder.join("trees").join(id);
-    if !tree.join("Cargo.toml").is_file() {
-        // A folder that somebody has deleted is still registered.
-        run_to_end(git().args(["worktree", "prune"]))?;
-        run_to_end(git().args(["worktree", "add", "--detach", "--force"]).arg(&tree).arg(id))?;
+    // Cargo takes the packages of two checkouts for the same, and builds again what is newer than the last build. So the checkout is
+    // always a new one: one that an interrupted build has left could be older than another commit's build, and that be taken for its own.
+    if tree.exists() {
+        fs::remove_dir_all(&tree).with_context(|| format!("cannot remove {}", tree.display()))?;
     }
-    eprintln!("xtask: building {commit} ({})", &id[..id.len().min(12)]);
+    // A folder that was deleted is still registered.
+    run_to_end(git().args(["worktree", "prune"]))?;
+    run_to_end(git().args(["worktree", "add", "--detach", "--force"]).arg(&tree).arg(id))?;
+    eprintln!("xtask: building {id}");
     build_in(&tree, &folder.join("target"), &built)?;
     run_to_end(git().args(["worktree", "remove", "--force"]).arg(&tree))?;
     Ok(built)
@@ -246,5 +257,7 @@ mod tests {
         assert!(error.to_string().contains("two commits"));
         let error = prepare_ab(&words("main --rounds 8"), &mut Command::new("true")).unwrap_err();
         assert!(error.to_string().contains("come first"));
+        let error = prepare_ab(&words("HEAD HEAD~0"), &mut Command::new("true")).unwrap_err();
+        assert!(error.to_string().contains("same commit"));
     }
 }

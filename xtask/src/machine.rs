@@ -59,6 +59,12 @@ pub const TESTS: &[Need] = &[
         lost: "the test that looks at the reports of measurements",
         feature: Some("chromium"),
     },
+    Need {
+        found: || on_path("perf"),
+        package: "linux-perf",
+        lost: "the test of which part CPU time belongs to",
+        feature: Some("perf"),
+    },
 ];
 
 /// What profiles need beside [`BUILD`].

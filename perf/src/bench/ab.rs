@@ -88,6 +88,7 @@ impl AbArguments {
             load_cpus: self.session.load_cpus(),
             alone: false,
             counters: &[],
+            parts: false,
         };
         let mut say = |line: &str| eprintln!("{line}");
         capacity_rates(&mut plan, &mut record, &stop, &mut say)?;

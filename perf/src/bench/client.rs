@@ -114,7 +114,13 @@ impl Client {
 
     /// A field of INFO, `?` where the server has none of this name.
     pub fn info(&mut self, field: &str) -> io::Result<String> {
-        self.writer.write_all(b"INFO\r\n")?;
+        self.info_of("default", field)
+    }
+
+    /// A field of a section of INFO, as `everything`.
+    pub fn info_of(&mut self, section: &str, field: &str) -> io::Result<String> {
+        self.push(&["INFO", section]);
+        self.send()?;
         self.read_line()?;
         let mut text = vec![0; usize::try_from(self.announced()?).map_err(io::Error::other)? + 2];
         self.reader.read_exact(&mut text)?;

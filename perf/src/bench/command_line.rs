@@ -190,7 +190,7 @@ pub(super) fn boxcar(server: &Path, name: &str, flags: &[String]) -> Found {
         "inline",
     ];
     let arguments: Vec<&str> = fixed.into_iter().chain(flags.iter().map(String::as_str)).collect();
-    Ok(Candidate::store(name, Program::new(&path, &[]), &arguments))
+    Ok(Candidate { own: true, ..Candidate::store(name, Program::new(&path, &[]), &arguments) })
 }
 
 fn install_kevy(root: &Path) -> Result<(), String> {

@@ -2,11 +2,12 @@
 
 use super::counted;
 use super::figures::{cpu, cpu_bars, latency_curves, middle, page, range};
-use super::noise::{Comparison, FEWEST_ROUNDS, SIGNIFICANT};
+use super::noise::{Comparison, FEWEST_ROUNDS, SIGNIFICANT, adjust};
 use super::record::{Record, RunKind};
 use super::turns::Measurement;
 use super::workload::Workload;
 use crate::report::{Cell, Drawing, Figure, Heat, Page, Section, Table, Tile, Unit};
+use std::collections::BTreeMap;
 
 /// The role of what others are compared with.
 pub(super) const BASE: &str = "base";
@@ -60,14 +61,15 @@ pub(super) fn comparison_page(record: &Record) -> Page {
         ),
     };
     let lead = format!(
-        "{lead} A difference counts if Wilcoxon's signed-rank test over the rounds gives it a probability of at most {SIGNIFICANT} and it is larger than \
-         the difference between {base} and itself, which takes part twice. With so many comparisons, one in twenty would pass the first \
-         test by chance alone."
+        "{lead} A difference counts if three things hold: Wilcoxon's signed-rank test over the rounds gives it a probability of at most {SIGNIFICANT}; it is larger than \
+         the difference between {base} and itself, which takes part twice; and Student's test does, corrected for the number of comparisons \
+         on this page, so that of the differences found at most one in twenty is expected to be chance."
     );
     let mut page = page(record, &title, lead);
-    page.sections.push(verdicts(record, &base, &others, &mut page.tiles));
+    let found = compare_all(record, &base, &others);
+    page.sections.push(verdicts(record, &base, &others, &found, &mut page.tiles));
     for metric in &METRICS {
-        page.sections.extend(section(record, metric, &base, &others));
+        page.sections.extend(section(record, metric, &base, &others, &found));
     }
     page.sections.extend(scenarios(record));
     page
@@ -94,6 +96,24 @@ fn compare(record: &Record, metric: &Metric, workload: &str, base: &str, other: 
     Comparison::of(&pairs, &control)
 }
 
+/// All comparisons of a page, by metric, server and workload.
+type Compared = BTreeMap<(&'static str, String, String), Comparison>;
+
+fn compare_all(record: &Record, base: &str, others: &[String]) -> Compared {
+    let control = role(record, CONTROL);
+    let mut compared = Compared::new();
+    for (metric, other) in METRICS.iter().flat_map(|metric| others.iter().map(move |other| (metric, other))) {
+        for workload in workloads(record, metric) {
+            if let Some(found) = compare(record, metric, &workload.name, base, other) {
+                compared.insert((metric.name, other.clone(), workload.name.clone()), found);
+            }
+        }
+    }
+    // The control is no question that is asked.
+    adjust(compared.iter_mut().filter(|((_, other, _), _)| *other != control).map(|(_, found)| found));
+    compared
+}
+
 fn workloads<'r>(record: &'r Record, metric: &Metric) -> Vec<&'r Workload> {
     record.workloads.iter().filter(|workload| (metric.applies)(workload)).collect()
 }
@@ -102,7 +122,13 @@ fn percent(ratio: f64) -> String {
     format!("{:+.1} %", (ratio - 1.0) * 100.0)
 }
 
-fn section(record: &Record, metric: &Metric, base: &str, others: &[String]) -> Option<Section> {
+fn section(
+    record: &Record,
+    metric: &Metric,
+    base: &str,
+    others: &[String],
+    compared: &Compared,
+) -> Option<Section> {
     let workloads = workloads(record, metric);
     if workloads.is_empty() {
         return None;
@@ -113,14 +139,15 @@ fn section(record: &Record, metric: &Metric, base: &str, others: &[String]) -> O
         base.to_owned(),
         "it".to_owned(),
         "difference (min to max)".to_owned(),
-        "probability".to_owned(),
+        "signed ranks".to_owned(),
+        "Student, corrected".to_owned(),
         "verdict".to_owned(),
     ]);
     let mut rows = Vec::new();
     for other in others {
         let mut cells = Vec::new();
         for workload in &workloads {
-            let found = compare(record, metric, &workload.name, base, other);
+            let found = compared.get(&(metric.name, other.clone(), workload.name.clone()));
             let of =
                 |server: &str| middle(Unit::Micros, range(record.of(server, &workload.name), metric.figure));
             let Some(found) = found else {
@@ -137,9 +164,13 @@ fn section(record: &Record, metric: &Metric, base: &str, others: &[String]) -> O
                 of(other),
                 spread.clone(),
                 format!("{:.3}", found.probability),
+                format!("{:.3}", found.adjusted),
                 verdict.clone(),
             ]);
-            let note = format!("{spread}, probability {:.3}: {verdict}", found.probability);
+            let note = format!(
+                "{spread}, probability {:.3} and {:.3}: {verdict}",
+                found.probability, found.adjusted
+            );
             cells.push(Some(Cell { ratio: found.ratio, sure: found.sure(), note }));
         }
         rows.push((other.clone(), cells));
@@ -148,7 +179,7 @@ fn section(record: &Record, metric: &Metric, base: &str, others: &[String]) -> O
     Some(Section {
         title: metric.name.to_owned(),
         text: format!(
-            "{} Differences from {base}, medians over the rounds; what is in brackets is within the noise. Less is better.",
+            "{} Differences from {base}, medians over the rounds; what is in brackets is within the noise; a dash was not measured, and why stands at the end. Less is better.",
             metric.text
         ),
         figures: vec![Figure {
@@ -160,13 +191,21 @@ fn section(record: &Record, metric: &Metric, base: &str, others: &[String]) -> O
 }
 
 /// What can be said, in words.
-fn verdicts(record: &Record, base: &str, others: &[String], tiles: &mut Vec<Tile>) -> Section {
+fn verdicts(
+    record: &Record,
+    base: &str,
+    others: &[String],
+    compared: &Compared,
+    tiles: &mut Vec<Tile>,
+) -> Section {
     let control = role(record, CONTROL);
     let mut table = Table::new(["server", "scenario", "figure", "difference (min to max)", "verdict"]);
     let (mut total, mut widest) = (0, 0.0_f64);
     for (metric, other) in METRICS.iter().flat_map(|metric| others.iter().map(move |other| (metric, other))) {
         for workload in workloads(record, metric) {
-            let Some(found) = compare(record, metric, &workload.name, base, other) else { continue };
+            let Some(found) = compared.get(&(metric.name, other.clone(), workload.name.clone())) else {
+                continue;
+            };
             if *other == control {
                 widest = widest.max(found.ratio.ln().abs());
                 continue;
@@ -187,7 +226,7 @@ fn verdicts(record: &Record, base: &str, others: &[String], tiles: &mut Vec<Tile
     tiles.push(Tile {
         value: format!("{sure} of {total}"),
         label: "differences are larger than the noise".to_owned(),
-        note: format!("{} rounds, at least {FEWEST_ROUNDS} are needed", record.rounds),
+        note: format!("rounds: {}, at least {FEWEST_ROUNDS} are needed", record.rounds),
     });
     tiles.push(Tile {
         value: format!("±{:.1} %", (widest.exp() - 1.0) * 100.0),
@@ -198,6 +237,8 @@ fn verdicts(record: &Record, base: &str, others: &[String], tiles: &mut Vec<Tile
         title: "What can be said".to_owned(),
         text: if sure == 0 {
             "No difference is larger than the noise of this machine in this run. That is no proof that there is none: more rounds see smaller ones.".to_owned()
+        } else if record.kind == RunKind::Ab {
+            "Every difference, and whether it is larger than the noise.".to_owned()
         } else {
             "The differences that are larger than the noise.".to_owned()
         },

@@ -7,10 +7,12 @@ use super::statistics::Range;
 use super::turns::Measurement;
 use super::workload::Workload;
 use crate::load::LoadReport;
+use crate::profile::parts::Part;
 use crate::report::{
-    Axis, Bar, BarGroup, Bars, Drawing, Figure, Ink, Lines, Page, Part, Scale, Series, Table, Unit,
+    self, Axis, Bar, BarGroup, Bars, Drawing, Figure, Ink, Lines, Page, Scale, Series, Table, Unit,
 };
 use boxcar_sys::affinity::CpuList;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// The server's CPU time per operation, in microseconds.
@@ -57,7 +59,8 @@ pub(super) fn ink(record: &Record, server: &str) -> Ink {
     Ink::other(place.unwrap_or(0))
 }
 
-/// Bars of CPU time in the kernel and in user space, one group for each workload, and the table of it.
+/// Bars of CPU time in the kernel and in user space, the latter by part where the server was sampled; one group for each workload,
+/// and the table of it.
 pub(super) fn cpu_bars(record: &Record, workloads: &[&Workload], caption: &str) -> Figure {
     let group = |workload: &&Workload| BarGroup {
         title: workload.name.clone(),
@@ -92,9 +95,8 @@ pub(super) fn cpu_bars(record: &Record, workloads: &[&Workload], caption: &str) 
             ]);
         }
     }
-    let parts = ["kernel", "user space", "not split"].map(|name| Part { name: name.to_owned() });
-    let split = groups.iter().flat_map(|group| &group.bars).all(|bar| bar.values[2] == 0.0);
-    let parts = if split { parts[..2].to_vec() } else { parts.to_vec() };
+    let parts = Part::ALL.iter().map(|part| part.name()).chain(["user space, not split", "not split"]);
+    let parts = parts.map(|name| report::Part { name: name.to_owned() }).collect();
     Figure {
         caption: caption.to_owned(),
         drawing: Some(Drawing::Bars(Bars { unit: Unit::Micros, parts, groups })),
@@ -102,13 +104,60 @@ pub(super) fn cpu_bars(record: &Record, workloads: &[&Workload], caption: &str) 
     }
 }
 
+/// Values of a bar: one for each of [`Part::ALL`], user space that was not split, and time of which nothing is known.
 fn bar(record: &Record, server: &str, workload: &str) -> Option<Bar> {
     let total = range(record.of(server, workload), cpu)?;
-    let values = match range(record.of(server, workload), |found| found.user_share) {
-        Some(share) => vec![total.median * (1.0 - share.median), total.median * share.median, 0.0],
-        None => vec![0.0, 0.0, total.median],
-    };
+    let mut values = vec![0.0; Part::ALL.len() + 2];
+    let (of_user, of_nothing) = (Part::ALL.len(), Part::ALL.len() + 1);
+    let samples = samples(record, server, workload);
+    let in_user: u64 =
+        samples.iter().filter(|(part, _)| **part != Part::Kernel).map(|(_, count)| count).sum();
+    match range(record.of(server, workload), |found| found.user_share) {
+        Some(share) => {
+            let user = total.median * share.median;
+            values[0] = total.median - user;
+            if in_user > 0 {
+                for (value, part) in values.iter_mut().zip(Part::ALL).skip(1) {
+                    *value = user * samples.get(&part).copied().unwrap_or_default() as f64 / in_user as f64;
+                }
+            } else {
+                values[of_user] = user;
+            }
+        }
+        None => values[of_nothing] = total.median,
+    }
     Some(Bar { name: server.to_owned(), own: server == "boxcar", values, range: (total.min, total.max) })
+}
+
+/// Samples by part over all rounds.
+fn samples(record: &Record, server: &str, workload: &str) -> BTreeMap<Part, u64> {
+    let mut sum = BTreeMap::new();
+    for (part, count) in record.of(server, workload).flat_map(|found| &found.parts) {
+        *sum.entry(*part).or_default() += count;
+    }
+    sum
+}
+
+/// What the samples say: shares of each part, for the servers that were sampled; none if there was none.
+pub(super) fn parts_table(record: &Record, workloads: &[&Workload]) -> Option<Figure> {
+    let names = Part::ALL.iter().map(|part| part.name());
+    let mut table = Table::new(["server", "workload", "samples"].into_iter().chain(names));
+    for (workload, row) in
+        workloads.iter().flat_map(|workload| record.servers.iter().map(move |row| (workload, row)))
+    {
+        let samples = samples(record, &row.name, &workload.name);
+        let all: u64 = samples.values().sum();
+        if all > 0 {
+            let share = |part: &Part| samples.get(part).copied().unwrap_or_default() as f64 / all as f64;
+            let shares = Part::ALL.iter().map(|part| Unit::Share.show(share(part)));
+            table.row([row.name.clone(), workload.name.clone(), all.to_string()].into_iter().chain(shares));
+        }
+    }
+    (!table.rows.is_empty()).then(|| Figure {
+        caption: "Shares of the samples by part, all rounds together, from windows of their own".to_owned(),
+        drawing: None,
+        table,
+    })
 }
 
 /// A report's latencies as (percentile, microseconds).
@@ -269,14 +318,31 @@ mod tests {
     #[test]
     fn bars_split_what_is_known() {
         let workload = Workload::plain(16, false);
-        let record =
+        let mut record =
             record(RunKind::Peers, &[("boxcar", 0.4), ("valkey", 0.8)], std::slice::from_ref(&workload));
         let figure = cpu_bars(&record, &[&workload], "x");
-        let Some(Drawing::Bars(bars)) = figure.drawing else { panic!("bars") };
-        assert_eq!(bars.parts.len(), 2);
-        let values = &bars.groups[0].bars[0].values;
-        assert!((values[0] - 0.3).abs() < 1e-9 && (values[1] - 0.1).abs() < 1e-9, "{values:?}");
+        let values = |figure: Figure| {
+            let Some(Drawing::Bars(bars)) = figure.drawing else { panic!("bars") };
+            bars.groups[0].bars.iter().map(|bar| bar.values.clone()).collect::<Vec<_>>()
+        };
+        let close = |values: &[f64], expected: [f64; 8]| {
+            assert!(values.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-9), "{values:?}");
+        };
         assert_eq!(figure.table.rows.len(), 2);
+        close(&values(figure)[0], [0.3, 0.0, 0.0, 0.0, 0.0, 0.0, 0.1, 0.0]);
+        assert!(parts_table(&record, &[&workload]).is_none());
+        // Samples say how user space is split, the server's own clocks how much of it there is.
+        for found in record.measurements.iter_mut().filter(|found| found.server == "boxcar") {
+            found.parts =
+                [(Part::Kernel, 7), (Part::Parse, 1), (Part::Execute, 2), (Part::Unclassified, 1)].into();
+        }
+        let split = values(cpu_bars(&record, &[&workload], "x"));
+        close(&split[0], [0.3, 0.025, 0.05, 0.0, 0.0, 0.025, 0.0, 0.0]);
+        close(&split[1], [0.6, 0.0, 0.0, 0.0, 0.0, 0.0, 0.2, 0.0]);
+        let row = &parts_table(&record, &[&workload]).unwrap().table.rows[0];
+        assert_eq!(row[2..5], ["33", "63.6 %", "9.09 %"], "{row:?}");
+        record.measurements.iter_mut().for_each(|found| found.user_share = None);
+        close(&values(cpu_bars(&record, &[&workload], "x"))[0], [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.4]);
     }
 
     #[test]

@@ -21,8 +21,11 @@ use std::time::Instant;
 /// Measures what each switch of the server does to each scenario, and says which differences are larger than the noise.
 ///
 /// The default runs one I/O thread with inline dispatch on one CPU; each switch differs from it in one thing, and a few
-/// pairs in two. Each measurement has its server to itself.
+/// pairs in two. Each measurement has its server to itself. All switches and scenarios take about 18 minutes after the builds;
+/// --toggles and --only pick some of them.
 #[derive(Debug, Clone, Args)]
+#[command(mut_arg("duration", |argument| argument.default_value("0.4")))]
+#[command(mut_arg("warmup", |argument| argument.default_value("0.1")))]
 pub struct MatrixArguments {
     #[command(flatten)]
     session: SessionArguments,
@@ -89,6 +92,7 @@ impl MatrixArguments {
             load_cpus: self.session.load_cpus(),
             alone: true,
             counters: &[],
+            parts: false,
         };
         let mut say = |line: &str| eprintln!("{line}");
         capacity_rates(&mut plan, &mut record, &stop, &mut say)?;

@@ -1,14 +1,15 @@
 //! Benchmark runs: several servers, measured in turns by the same generator on the same machine.
 //!
 //! The servers run on one CPU, the generator on another. A round starts every server afresh, loads the keys, and then goes
-//! through the shapes (depth, GET or SET); within a shape the servers take turns, in an order that rotates from
-//! round to round, so that a drift of the machine meets all of them. What counts is the server's CPU time per
+//! through the shapes (depth, GET or SET); within a shape the servers take turns, in an order that is drawn
+//! anew each time, so that a drift of the machine meets all of them. What counts is the server's CPU time per
 //! operation and its ratio to another server's *in the same round*; throughput is shown beside it.
 //!
 //! A run is a [`Record`]: every measurement with the machine it was taken on. Pages and the tables of perf/SPECIFICATION.md are
 //! made from records, and can be made again.
 
 mod ab;
+mod agreement;
 mod client;
 mod command_line;
 mod compare;
@@ -31,6 +32,7 @@ mod peers_page;
 mod promises;
 mod quick;
 mod record;
+mod redis_benchmark;
 mod republish;
 mod results;
 mod scaling;
@@ -48,6 +50,7 @@ mod waits;
 mod workload;
 
 pub use ab::AbArguments;
+pub use agreement::AgreementArguments;
 pub use command_line::BenchArguments;
 pub use expiry::ExpiryArguments;
 pub use frees::FreeArguments;

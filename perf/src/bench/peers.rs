@@ -10,7 +10,7 @@ use super::servers::{Candidate, Program, in_path};
 use super::session::{SessionArguments, exit_code, own_command, stop_flag};
 use super::turns::{Contestant, Plan, take_turns};
 use super::workload::Workload;
-use super::{BenchError, memcached};
+use super::{BenchError, memcached, promises};
 use crate::load::Kind;
 use clap::{Args, ValueEnum};
 use std::collections::BTreeMap;
@@ -48,6 +48,9 @@ pub struct PeersArguments {
     /// Rounds; the sweep has one.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
     rounds: u16,
+    /// Rounds at the rates that are promised (perf/SPECIFICATION.md): a 99th percentile needs more of them to say anything.
+    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u16).range(1..))]
+    tail_rounds: u16,
     /// Pipeline depths of the closed loop.
     #[arg(long, value_delimiter = ',', default_values_t = [1, 16, 64])]
     depths: Vec<usize>,
@@ -129,8 +132,12 @@ impl PeersArguments {
             record.figures.insert(format!("capacity of {server} at depth {depth}"), *capacity);
         }
         if wants(PeersPart::Latency) {
-            let workloads = fixed_rates(&capacities);
-            self.part(candidates, record, stop, (usize::from(self.rounds), workloads), &capacities)?;
+            let (promised, others): (Vec<Workload>, Vec<Workload>) =
+                fixed_rates(&capacities).into_iter().partition(|workload| promises::rates(&workload.name));
+            self.part(candidates, record, stop, (usize::from(self.rounds), others), &capacities)?;
+            self.part(candidates, record, stop, (usize::from(self.tail_rounds), promised), &capacities)?;
+            // The page names the rounds of each rate.
+            record.rounds = usize::from(self.rounds);
         }
         if wants(PeersPart::Sweep) {
             let workloads =
@@ -148,6 +155,9 @@ impl PeersArguments {
         (rounds, workloads): (usize, Vec<Workload>),
         capacities: &Capacities,
     ) -> Result<(), BenchError> {
+        // Parts are shown where CPU time is.
+        let parts =
+            self.parts.contains(&PeersPart::Cpu) && workloads.iter().all(|workload| !workload.paced());
         let cpus = self.session.server_cpus();
         let contestant = |candidate: &Candidate| Contestant::new(candidate.clone(), &cpus);
         let plan = Plan {
@@ -159,6 +169,7 @@ impl PeersArguments {
             load_cpus: self.session.load_cpus(),
             alone: false,
             counters: &[],
+            parts,
         };
         record.note(&plan);
         let rate_of = |workload: &Workload, candidate: &Candidate| {

@@ -1,7 +1,7 @@
 //! The page of a peers' run.
 
 use super::counted;
-use super::figures::{KEPT_UP, cpu, cpu_bars, ink, latency_curves, middle, page, range};
+use super::figures::{KEPT_UP, cpu, cpu_bars, ink, latency_curves, middle, page, parts_table, range};
 use super::record::Record;
 use super::workload::Workload;
 use crate::report::{Axis, Drawing, Figure, Lines, Page, Scale, Section, Series, Table, Tile, Unit};
@@ -26,15 +26,23 @@ fn cost(record: &Record) -> Option<Section> {
     if workloads.is_empty() {
         return None;
     }
+    let parts = parts_table(record, &workloads);
+    let split = if parts.is_some() {
+        "Boxcar's user space is split by what it was found doing in samples of its call chains, taken in windows of their own, so that sampling costs no \
+         figure; other servers' stands as a whole, most of their programs having no symbols that could tell."
+    } else {
+        "User space is not split into parts: this run has no samples of Boxcar's call chains."
+    };
+    let text = format!(
+        "Closed loop: each connection sends as many requests as the depth says, and the next when they are answered. The bars are the server \
+         process's own CPU clock over the measured window divided by the replies in it; the kernel's ticks say how much of it was spent in the kernel and \
+         how much in user space. Medians of the rounds. {split}"
+    );
+    let bars = cpu_bars(record, &workloads, "Server CPU time per operation; each group has its own scale");
     Some(Section {
         title: "CPU time per operation".to_owned(),
-        text: "Closed loop: each connection sends as many requests as the depth says, and the next when they are answered. The bars are the server \
-               process's own CPU clock over the measured window divided by the replies in it; the kernel's ticks say how much of it was spent in \
-               the kernel and how much in user space. Medians of the rounds."
-            .to_owned(),
-        figures: std::iter::once(cpu_bars(record, &workloads, "Server CPU time per operation; each group has its own scale"))
-            .chain(counted::events(record, &workloads))
-            .collect(),
+        text,
+        figures: std::iter::once(bars).chain(parts).chain(counted::events(record, &workloads)).collect(),
     })
 }
 
@@ -68,7 +76,9 @@ fn latency(record: &Record) -> Option<Section> {
     let figures: Vec<Figure> = rated
         .map(|workload| {
             let rate = Unit::PerSecond.show(workload.rate.unwrap_or_default());
-            latency_curves(record, workload, format!("{}: {rate}, the same for all", workload.name))
+            let rounds = record.of("boxcar", &workload.name).count();
+            let caption = format!("{}: {rate}, the same for all; rounds: {rounds}", workload.name);
+            latency_curves(record, workload, caption)
         })
         .collect();
     (!figures.is_empty()).then(|| Section {

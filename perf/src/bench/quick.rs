@@ -64,6 +64,7 @@ impl QuickOptions {
             load_cpus: CpuList::from_iter([self.load_cpu]),
             alone: false,
             counters: &[],
+            parts: false,
         }
     }
 

@@ -98,6 +98,7 @@ impl Record {
         self.measurements.extend(outcome.measurements);
         self.missing.extend(outcome.failed);
         self.uncounted = outcome.uncounted;
+        self.missing.extend(outcome.unsampled.filter(|reason| !self.missing.contains(reason)));
     }
 
     /// Notes how a plan measures, and who takes part.
@@ -247,6 +248,7 @@ pub(super) mod tests {
                     round,
                     report,
                     user_share: Some(0.25),
+                    parts: BTreeMap::new(),
                     counters: BTreeMap::new(),
                     events: BTreeMap::new(),
                 });

@@ -96,6 +96,7 @@ impl ScalingArguments {
             load_cpus,
             alone: true,
             counters: &[CONTENDED, PARKED],
+            parts: false,
         };
         let mut say = |line: &str| eprintln!("{line}");
         record.note(&plan);

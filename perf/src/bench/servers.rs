@@ -64,6 +64,8 @@ pub struct Candidate {
     pub null: bool,
     /// What it speaks.
     pub dialect: Dialect,
+    /// Boxcar itself, whose modules the table of parts names (`profile::parts`).
+    pub own: bool,
     /// Environment variables, beside those that are there anyway.
     pub environment: Vec<(String, String)>,
 }
@@ -80,6 +82,7 @@ impl Candidate {
             arguments,
             null: false,
             dialect: Dialect::Resp,
+            own: false,
             environment: Vec::new(),
         }
     }
@@ -94,6 +97,7 @@ impl Candidate {
             arguments: vec!["--network".to_owned(), network.to_owned()],
             null: true,
             dialect: Dialect::Resp,
+            own: false,
             environment: Vec::new(),
         })
     }
@@ -243,6 +247,7 @@ mod tests {
             arguments: vec!["--save".to_owned(), String::new()],
             null: false,
             dialect: Dialect::Resp,
+            own: false,
             environment: vec![("A".to_owned(), "1".to_owned())],
         };
         let command = candidate.command(&CpuList::from_iter([0]), "7000", &["--more".to_owned()]);
@@ -278,6 +283,7 @@ mod tests {
             arguments: Vec::new(),
             null: false,
             dialect: Dialect::Resp,
+            own: false,
             environment: Vec::new(),
         };
         let error = candidate.start(&CpuList::from_iter([0]), &directory, &[]).unwrap_err().to_string();

@@ -1,7 +1,7 @@
 //! The tables of perf/SPECIFICATION.md, from the latest runs.
 
 use super::BenchError;
-use super::promises::PROMISES;
+use super::promises::{Interval, PROMISES};
 use super::record::{Record, RunKind};
 use super::scaling_page::{cost_table, model_table};
 use super::session::exit_code;
@@ -117,10 +117,20 @@ fn promises(runs: &[Run]) -> Table {
         let command = format!("`{}`", promise.figure.command());
         match found {
             Some((figure, run)) => {
-                let kept = if figure <= promise.bound { "yes" } else { "**no**" };
+                let kept = match figure.keeps(promise.bound) {
+                    Some(true) => "yes",
+                    Some(false) => "**no**",
+                    None => "undecided",
+                };
                 let digits = if promise.unit == "cores" { 0 } else { 2 };
                 let link = format!("[{0}](results/{0}/results.md)", run.name);
-                table.row([promise.text, &bound, &format!("{figure:.digits$}"), kept, &command, &link]);
+                let mut latest = format!("{:.digits$}", figure.value);
+                match figure.interval {
+                    Some(Interval::Between(low, high)) => latest += &format!(" ({low:.2} to {high:.2})"),
+                    Some(Interval::TooFew) => latest += " (too few rounds)",
+                    None => {}
+                }
+                table.row([promise.text, &bound, &latest, kept, &command, &link]);
             }
             None => table.row([promise.text, &bound, "not measured", "–", &command, "–"]),
         }

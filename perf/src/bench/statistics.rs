@@ -65,6 +65,22 @@ impl Range {
     }
 }
 
+/// Between which two of these figures the median of what they were drawn from lies, with a certainty of at least 95 %, whatever the
+/// distribution; `None` for less than six, which cannot say.
+pub fn median_interval(figures: impl IntoIterator<Item = f64>) -> Option<(f64, f64)> {
+    let mut sorted: Vec<f64> = figures.into_iter().collect();
+    sorted.sort_by(f64::total_cmp);
+    let count = sorted.len();
+    // Probability that the `place` lowest are all below the median and no other is, summed up to the place that leaves 2.5 % on each side.
+    let (mut one, mut below, mut place) = (0.5_f64.powi(i32::try_from(count).ok()?), 0.0, 0);
+    while below + one <= 0.025 {
+        below += one;
+        place += 1;
+        one *= (count + 1 - place) as f64 / place as f64;
+    }
+    (place > 0).then(|| (sorted[place - 1], sorted[count - place]))
+}
+
 /// A line of the table: one server, one shape.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Row {
@@ -189,6 +205,16 @@ pub(super) mod tests {
         assert_eq!(Range::of([]), None);
         assert_eq!(Range::of([3.0, 1.0, 2.0]), Some(Range { median: 2.0, min: 1.0, max: 3.0 }));
         assert_eq!(Range::of([4.0, 1.0, 2.0, 8.0]), Some(Range { median: 3.0, min: 1.0, max: 8.0 }));
+    }
+
+    #[test]
+    fn intervals_of_medians_are_those_of_the_tables() {
+        let upto = |count: u32| (1..=count).map(f64::from);
+        assert_eq!(median_interval(upto(5)), None);
+        assert_eq!(median_interval(upto(6)), Some((1.0, 6.0)));
+        assert_eq!(median_interval(upto(9)), Some((2.0, 8.0)));
+        assert_eq!(median_interval(upto(15)), Some((4.0, 12.0)));
+        assert_eq!(median_interval(upto(25)), Some((8.0, 18.0)));
     }
 
     #[test]

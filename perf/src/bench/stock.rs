@@ -5,7 +5,8 @@
 //! spends itself is not counted; it has a CPU of its own.
 
 use super::host::Host;
-use super::servers::{Candidate, Server, in_path};
+use super::redis_benchmark::RedisBenchmark;
+use super::servers::{Candidate, Server};
 use super::statistics::Range;
 use super::tables::{TableArguments, Workplace, exit, head};
 use super::{BenchError, ServerError};
@@ -15,8 +16,7 @@ use clap::Args;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io;
-use std::path::PathBuf;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::ExitCode;
 
 /// Requests of the run that finds how many requests fill the wanted time.
 const TRIAL: u64 = 4_000;
@@ -93,7 +93,7 @@ impl StockArguments {
     fn measure(&self) -> Result<(), BenchError> {
         let host = Host::read(self.table.server_cpu);
         let candidates = self.table.candidates(&["redis", "valkey"])?;
-        let program = Program::find(self.table.load_cpu)?;
+        let program = RedisBenchmark::find(self.table.load_cpu)?;
         let work = Workplace::new("stock");
         let plan = self.plan(&candidates, &program, &work)?;
         let mut figures = Figures::new();
@@ -122,7 +122,7 @@ impl StockArguments {
     fn plan(
         &self,
         candidates: &[Candidate],
-        program: &Program,
+        program: &RedisBenchmark,
         work: &Workplace,
     ) -> Result<Vec<(Test, Vec<u64>)>, BenchError> {
         let server = self.start(&candidates[..1], work)?.remove(0);
@@ -135,7 +135,7 @@ impl StockArguments {
         if tests.is_empty() {
             return Err(BenchError::Arguments("redis-benchmark has no such test".to_owned()));
         }
-        program.fill_list(&server)?;
+        fill_list(program, &server)?;
         let mut plan: Vec<(Test, Vec<u64>)> = Vec::new();
         for test in tests {
             let mut counts = Vec::new();
@@ -162,7 +162,7 @@ impl StockArguments {
         &self,
         round: usize,
         candidates: &[Candidate],
-        program: &Program,
+        program: &RedisBenchmark,
         plan: &[(Test, Vec<u64>)],
         work: &Workplace,
         figures: &mut Figures,
@@ -174,7 +174,7 @@ impl StockArguments {
                 if test.reads_list() && !list_filled {
                     list_filled = true;
                     for server in &servers {
-                        program.fill_list(server)?;
+                        fill_list(program, server)?;
                     }
                 }
                 for turn in 0..servers.len() {
@@ -210,7 +210,7 @@ impl StockArguments {
         &self,
         host: &Host,
         candidates: &[Candidate],
-        program: &Program,
+        program: &RedisBenchmark,
         plan: &[(Test, Vec<u64>)],
         figures: &Figures,
     ) -> String {
@@ -281,7 +281,13 @@ fn text(range: Option<Range>, digits: usize) -> String {
 }
 
 /// CPU time that the server spends while redis-benchmark runs, in microseconds per request.
-fn cost(program: &Program, server: &Server, count: u64, depth: u64, test: &Test) -> Result<f64, BenchError> {
+fn cost(
+    program: &RedisBenchmark,
+    server: &Server,
+    count: u64,
+    depth: u64,
+    test: &Test,
+) -> Result<f64, BenchError> {
     let clock = ProcessClock::of(server.pid()).map_err(io::Error::from)?;
     let before = clock.read().map_err(io::Error::from)?;
     program.run(server, count, depth, &test.words)?;
@@ -289,84 +295,9 @@ fn cost(program: &Program, server: &Server, count: u64, depth: u64, test: &Test)
     Ok(spent.as_secs_f64() * 1e6 / count as f64)
 }
 
-/// redis-benchmark.
-struct Program {
-    words: Vec<String>,
-    version: String,
-}
-
-impl Program {
-    /// Beside the peers, or in PATH.
-    fn find(cpu: usize) -> Result<Program, BenchError> {
-        let name = "redis-benchmark";
-        let bundled = std::env::var_os("BOXCAR_PEERS").map(|directory| PathBuf::from(directory).join("run"));
-        let found = match bundled {
-            Some(run) if run.is_file() => vec![run.display().to_string(), name.to_owned()],
-            Some(run) => {
-                return Err(BenchError::Arguments(format!(
-                    "{} does not exist ($BOXCAR_PEERS)",
-                    run.display()
-                )));
-            }
-            None => match in_path(name) {
-                Some(path) => vec![path.display().to_string()],
-                None => {
-                    return Err(BenchError::Arguments(format!(
-                        "no {name} in PATH, and $BOXCAR_PEERS is not set"
-                    )));
-                }
-            },
-        };
-        let output = Command::new(&found[0]).args(&found[1..]).arg("--version").output()?;
-        let version =
-            String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or(name).trim().to_owned();
-        let pinned = ["taskset", "-c", &cpu.to_string()].map(str::to_owned);
-        Ok(Program { words: [&pinned[..], &found].concat(), version })
-    }
-
-    /// Runs it; the titles of what it ran, with requests per second.
-    fn run(
-        &self,
-        server: &Server,
-        count: u64,
-        depth: u64,
-        words: &[String],
-    ) -> Result<Vec<(String, f64)>, BenchError> {
-        let output = Command::new(&self.words[0])
-            .args(&self.words[1..])
-            .args(["-h", &server.address.ip().to_string(), "-p", &server.address.port().to_string()])
-            .args(["-n", &count.to_string(), "-P", &depth.to_string(), "--csv"])
-            .args(words)
-            .stdin(Stdio::null())
-            .output()?;
-        let (text, errors) =
-            (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        let rows: Vec<(String, f64)> = text.lines().skip(1).filter_map(csv_row).collect();
-        if !output.status.success()
-            || rows.is_empty()
-            || text.contains("Error from server")
-            || errors.contains("Error from server")
-        {
-            let said = text.lines().chain(errors.lines()).next_back().unwrap_or_default();
-            return Err(BenchError::Arguments(format!(
-                "redis-benchmark {}: {}: {said}",
-                words.join(" "),
-                output.status
-            )));
-        }
-        Ok(rows)
-    }
-
-    /// Gives the server the list that the tests of LRANGE read, in redis-benchmark's own way.
-    fn fill_list(&self, server: &Server) -> Result<(), BenchError> {
-        self.run(server, LIST, 16, &["-t", "lpush"].map(str::to_owned)).map(|_| ())
-    }
-}
-
-/// Title and rate of a line such as `"SET","100000.00",...`.
-fn csv_row(line: &str) -> Option<(String, f64)> {
-    let mut fields = line.trim().strip_prefix('"')?.split("\",\"");
-    Some((fields.next()?.to_owned(), fields.next()?.parse().ok()?))
+/// Gives the server the list that the tests of LRANGE read, in redis-benchmark's own way.
+fn fill_list(program: &RedisBenchmark, server: &Server) -> Result<(), BenchError> {
+    program.run(server, LIST, 16, &["-t", "lpush"].map(str::to_owned)).map(|_| ())
 }
 
 #[cfg(test)]
@@ -380,12 +311,6 @@ mod tests {
         assert_eq!(words("MSET (10 keys)").as_deref(), Some("-t mset"));
         assert_eq!(words("LRANGE_300 (first 300 elements)").as_deref(), Some("LRANGE mylist 0 299"));
         assert_eq!(words("LPUSH (needed to benchmark LRANGE)"), None);
-    }
-
-    #[test]
-    fn rows_of_csv_are_read() {
-        assert_eq!(csv_row("\"SET\",\"1250.50\",\"0.1\""), Some(("SET".to_owned(), 1250.5)));
-        assert_eq!(csv_row("\"test\",\"rps\""), None);
     }
 
     #[test]

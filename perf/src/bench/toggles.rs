@@ -55,6 +55,10 @@ pub(super) const TOGGLES: &[Toggle] = &[
     flags("batching", "batches of 16 commands", "--batch-commands 16"),
     flags("probes", "command timing off", "--command-timing no"),
     flags("probes", "XDP: probe on the wire", "--xdp on --xdp-probe yes"),
+    // A server that refuses these is left out, and the page has the reason in the server's words.
+    flags("persistence", "append-only file", "--appendonly yes"),
+    flags("persistence", "append-only file, fsync always", "--appendonly yes --appendfsync always"),
+    flags("persistence", "snapshots", "--save 60 1000"),
 ];
 
 /// Two at once, where one may need the other.
@@ -65,15 +69,34 @@ pub(super) const PAIRS: &[Toggle] = &[
 ];
 
 /// Switches that were asked for and that the server does not have.
-pub(super) const ABSENT: &[&str] = &[
-    "zero-copy threshold: the server copies every reply and has no switch for it yet",
-    "persistence: the server keeps nothing on disk yet",
-];
+pub(super) const ABSENT: &[&str] =
+    &["zero-copy threshold: the server copies every reply and has no switch for it yet"];
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::collections::HashSet;
+
+    #[test]
+    fn every_factor_has_a_switch_or_a_reason() {
+        for factor in [
+            "network",
+            "dispatch",
+            "threads",
+            "pinning",
+            "busy poll",
+            "allocator",
+            "huge pages",
+            "zero-copy threshold",
+            "prefetch",
+            "probes",
+            "persistence",
+        ] {
+            let switch = TOGGLES.iter().any(|toggle| toggle.factor == factor);
+            let reason = ABSENT.iter().any(|absent| absent.split(':').next() == Some(factor));
+            assert!(switch != reason, "{factor}");
+        }
+    }
 
     #[test]
     fn names_are_different_and_every_switch_switches() {
@@ -86,7 +109,15 @@ mod tests {
                 || toggle.build.is_some()
                 || toggle.unconfined;
             assert!(turns && !toggle.factor.is_empty(), "{}", toggle.name);
-            assert_eq!(toggle.flags.split_whitespace().count() % 2, 0, "{}: --name value", toggle.name);
+            let begins = |word: &str| word.starts_with("--");
+            let words: Vec<&str> = toggle.flags.split_whitespace().collect();
+            let named = words.first().is_none_or(|word| begins(word))
+                && words.last().is_none_or(|word| !begins(word));
+            assert!(
+                named && words.windows(2).all(|pair| !(begins(pair[0]) && begins(pair[1]))),
+                "{}: --name value",
+                toggle.name
+            );
         }
     }
 }

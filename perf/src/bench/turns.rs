@@ -1,7 +1,8 @@
 //! Servers measured in turns.
 //!
-//! A round goes through the workloads; within a workload the servers take turns, in an order that rotates from round to
-//! round, so that a drift of the machine meets all of them, and what is compared is what was measured within one round.
+//! A round goes through the workloads; within a workload the servers take turns, in an order that is drawn anew each time, so
+//! that a drift of the machine meets all of them, nobody always follows the same other, and the double of a base is as far
+//! from it as anybody else. What is compared is what was measured within one round.
 
 use super::client::Client;
 use super::servers::{Candidate, Server};
@@ -9,11 +10,15 @@ use super::workload::Workload;
 use super::{BenchError, ServerError, memcached};
 use crate::counters::{CPU_TIME, Counters, Counts, Missing, Tracing};
 use crate::load::{self, Extent, LoadOptions, LoadReport};
+use crate::profile::parts::{self, Part};
 use boxcar_sys::affinity::CpuList;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -54,6 +59,9 @@ pub struct Plan {
     pub alone: bool,
     /// Fields of INFO whose growth during a measurement is noted, for servers that have them.
     pub counters: &'static [&'static str],
+    /// Each measurement of Boxcar is followed by a window of the same load in which the server is sampled, to say which
+    /// part of a command's way its CPU time belongs to. Sampling costs, so the measured window goes without.
+    pub parts: bool,
 }
 
 /// One measurement.
@@ -70,6 +78,9 @@ pub struct Measurement {
     /// Share of the server's CPU time that was spent in user space, as the kernel's ticks sampled it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub user_share: Option<f64>,
+    /// Samples by part, taken in a window of their own: see [`Plan::parts`].
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub parts: BTreeMap<Part, u64>,
     /// How much each of [`Plan::counters`] grew.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub counters: BTreeMap<String, f64>,
@@ -88,6 +99,8 @@ pub struct Outcome {
     pub failed: Vec<String>,
     /// Events that this machine does not count, and why.
     pub uncounted: Vec<Missing>,
+    /// Why CPU time could not be split into parts, if it could not.
+    pub unsampled: Option<String>,
 }
 
 /// The rate at which a server gets a workload; `None` for a closed loop.
@@ -152,17 +165,21 @@ impl Run<'_> {
             loaded: None,
         };
         let mut turns: Vec<Turn> = contestants.iter().enumerate().map(turn).collect();
-        // Another one is first in each round.
-        let first = round % turns.len().max(1);
-        turns.rotate_left(first);
-        for workload in &self.plan.workloads {
+        for (number, workload) in self.plan.workloads.iter().enumerate() {
+            // The same orders in each run.
+            turns.shuffle(&mut StdRng::seed_from_u64((round * self.plan.workloads.len() + number) as u64));
             let mut kept = Vec::new();
             for mut turn in turns {
                 self.check_stop()?;
                 self.done += 1;
                 match self.measure(&mut turn, workload, round) {
                     Ok(()) => kept.push(turn),
-                    Err(error) => self.leave_out(&turn.contestant.candidate, &error),
+                    Err(error) => {
+                        // What it would have been asked is not waited for.
+                        let rounds = self.plan.rounds - round;
+                        self.total -= rounds * self.plan.workloads.len() - (number + 1);
+                        self.leave_out(&turn.contestant.candidate, &error);
+                    }
                 }
             }
             turns = kept;
@@ -214,6 +231,11 @@ impl Run<'_> {
             let first = report.first_error.unwrap_or_default();
             return Err(ServerError::Replies { errors: report.errors, first });
         }
+        let parts = if self.plan.parts && candidate.own {
+            self.sample(&server, &load, &turn.directory)?
+        } else {
+            BTreeMap::new()
+        };
         if !self.plan.alone && !candidate.null {
             turn.running = Some(server);
         }
@@ -223,6 +245,7 @@ impl Run<'_> {
             workload: workload.name.clone(),
             round,
             user_share,
+            parts,
             counters: grown(&before.1, &after.1),
             events: counted.as_ref().map(|counted| per_operation(counted, &report)).unwrap_or_default(),
             report,
@@ -259,6 +282,7 @@ impl Run<'_> {
             round,
             report,
             user_share,
+            parts: BTreeMap::new(),
             counters: BTreeMap::new(),
             events: BTreeMap::new(),
         };
@@ -273,6 +297,40 @@ impl Run<'_> {
         if found.report.completed > 0 {
             self.outcome.measurements.push(found);
         }
+    }
+
+    /// Samples a server under the load that was just measured. What cannot be sampled is told once, and not tried again.
+    fn sample(
+        &mut self,
+        server: &Server,
+        load: &LoadOptions,
+        folder: &Path,
+    ) -> Result<BTreeMap<Part, u64>, ServerError> {
+        if self.outcome.unsampled.is_some() {
+            return Ok(BTreeMap::new());
+        }
+        let length = self.plan.measure;
+        // perf takes a while to begin; the load must not end before it.
+        let extent = Extent::Time(length + Duration::from_millis(500));
+        let load = LoadOptions { extent, ..load.clone() };
+        let (sampled, report) = std::thread::scope(|scope| {
+            let sampler = scope.spawn(|| {
+                std::thread::sleep(load.warmup);
+                parts::sample(server.pid(), length, folder)
+            });
+            let report = load::run(&load, self.stop, &mut |_| {});
+            (sampler.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), report)
+        });
+        report?;
+        Ok(match sampled {
+            Ok(seen) => seen.samples,
+            Err(error) => {
+                let reason = format!("user space split into parts: {error}");
+                (self.say)(&reason);
+                self.outcome.unsampled = Some(reason);
+                BTreeMap::new()
+            }
+        })
     }
 
     /// SETs every key, outside of what is measured.
@@ -320,7 +378,7 @@ impl Run<'_> {
 
 /// What a process has run in user space and in the kernel, in ticks of the clock: the 14th and 15th fields of
 /// /proc/PID/stat, threads that have ended included.
-fn ticks(pid: u32) -> Option<(u64, u64)> {
+pub(super) fn ticks(pid: u32) -> Option<(u64, u64)> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name in the second field may hold anything, but ends with the last bracket.
     let mut fields = stat[stat.rfind(')')? + 1..].split_ascii_whitespace().skip(11);

@@ -4,8 +4,8 @@
 #![forbid(unsafe_code)]
 
 use boxcar_perf::bench::{
-    AbArguments, BenchArguments, ExpiryArguments, FreeArguments, GrowthArguments, HitArguments,
-    MatrixArguments, MemoryArguments, PeersArguments, RepublishArguments, ScalingArguments,
+    AbArguments, AgreementArguments, BenchArguments, ExpiryArguments, FreeArguments, GrowthArguments,
+    HitArguments, MatrixArguments, MemoryArguments, PeersArguments, RepublishArguments, ScalingArguments,
     SpecificationArguments, StockArguments, WaitsArguments,
 };
 use boxcar_perf::load::command_line::LoadArguments;
@@ -44,6 +44,8 @@ enum Run {
     Hits(HitArguments),
     /// redis-benchmark's whole default list: server CPU time per operation, Boxcar's and its peers'.
     Stock(StockArguments),
+    /// Whether our figures are redis-benchmark's, and those of perf stat and of the kernel's accounts.
+    Agreement(AgreementArguments),
     /// Bytes per element of every data type, Boxcar's and its peers'.
     Memory(MemoryArguments),
     /// What each data type's commands cost at growing sizes, beside redis-server.
@@ -69,6 +71,7 @@ fn main() -> ExitCode {
         Run::Frees(arguments) => arguments.execute(),
         Run::Hits(arguments) => arguments.execute(),
         Run::Stock(arguments) => arguments.execute(),
+        Run::Agreement(arguments) => arguments.execute(),
         Run::Memory(arguments) => arguments.execute(),
         Run::Growth(arguments) => arguments.execute(),
         Run::Waits(arguments) => arguments.execute(),

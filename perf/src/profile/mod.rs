@@ -10,6 +10,7 @@ pub mod command_line;
 pub mod flamegraph;
 mod offcpu;
 mod page;
+pub mod parts;
 mod recorder;
 pub mod scenario;
 mod script;

@@ -15,6 +15,8 @@ pub enum Subject {
     OnCpu {
         /// Samples a second.
         frequency: u32,
+        /// How call chains are found.
+        chains: Chains,
     },
     /// When the threads leave the CPU, from where, and when they come back.
     OffCpu,
@@ -22,12 +24,30 @@ pub enum Subject {
     Syscalls,
 }
 
+/// How call chains are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Chains {
+    /// By frame pointers, which the server must be built with.
+    FramePointers,
+    /// By the tables that every binary has for unwinding, from a copy of the stack in each sample: dearer, and it needs no
+    /// special build.
+    Unwinding,
+}
+
+/// Bytes of the stack that are copied with each sample to be unwound: more than the server's innermost functions need.
+const STACK: &str = "dwarf,4096";
+
 impl Subject {
     /// The options of perf record.
     fn options(self) -> Vec<String> {
         let words: &[&str] = match self {
             // Virtual machines seldom have a cycle counter; this clock is everywhere, and runs only while the thread does.
-            Subject::OnCpu { .. } => &["-e", "cpu-clock", "--call-graph", "fp"],
+            Subject::OnCpu { chains: Chains::FramePointers, .. } => {
+                &["-e", "cpu-clock", "--call-graph", "fp"]
+            }
+            Subject::OnCpu { chains: Chains::Unwinding, .. } => {
+                &["-e", "cpu-clock", "--call-graph", STACK, "-m", "4M"]
+            }
             Subject::OffCpu => {
                 &["-e", "sched:sched_switch", "--switch-events", "--call-graph", "fp", "-m", "4M"]
             }
@@ -36,7 +56,7 @@ impl Subject {
             }
         };
         let mut words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
-        if let Subject::OnCpu { frequency } = self {
+        if let Subject::OnCpu { frequency, .. } = self {
             words.extend(["-F".to_owned(), frequency.to_string()]);
         }
         words

@@ -26,13 +26,23 @@ struct Mapping {
     offset: u64,
 }
 
+/// A function in a call chain.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The function, as it is shown: `name`, for the kernel's `name_[k]`. Of a function that was inlined it is the whole path only in
+    /// builds with more than line tables.
+    pub name: String,
+    /// The source file, if the binary's line tables tell.
+    pub file: Option<String>,
+}
+
 /// Looks names up. What was looked up once is remembered.
 pub struct Symbols {
     binary: PathBuf,
     loader: Loader,
     segments: Vec<Segment>,
     mappings: Vec<Mapping>,
-    known: HashMap<u64, Vec<String>>,
+    known: HashMap<u64, Vec<Place>>,
 }
 
 impl Symbols {
@@ -60,22 +70,27 @@ impl Symbols {
         }
     }
 
-    /// The functions of a call chain, innermost first, as they are shown: `name`, for the kernel's `name_[k]`.
+    /// The names of a call chain's functions, innermost first: see [`Place::name`].
     pub fn names(&mut self, frames: &[Frame]) -> Vec<String> {
-        let mut names = Vec::with_capacity(frames.len());
+        self.places(frames).into_iter().map(|place| place.name).collect()
+    }
+
+    /// The functions of a call chain, innermost first.
+    pub fn places(&mut self, frames: &[Frame]) -> Vec<Place> {
+        let mut places = Vec::with_capacity(frames.len());
         for (depth, frame) in frames.iter().enumerate() {
             if Path::new(&frame.object) == self.binary {
-                names.extend_from_slice(self.functions(frame, depth > 0));
+                places.extend_from_slice(self.functions(frame, depth > 0));
             } else {
-                names.push(shown(frame));
+                places.push(Place { name: shown(frame), file: None });
             }
         }
-        names
+        places
     }
 
     /// What stands at a frame of the binary, the innermost inlined function first. A frame that called another one holds the
     /// address to return to, which may belong to the next function already: `called`.
-    fn functions(&mut self, frame: &Frame, called: bool) -> &[String] {
+    fn functions(&mut self, frame: &Frame, called: bool) -> &[Place] {
         let offset = self.file_offset(frame.address);
         let segment =
             self.segments.iter().find(|part| (part.offset..part.offset + part.length).contains(&offset));
@@ -83,11 +98,11 @@ impl Symbols {
         let address = address.saturating_sub(u64::from(called));
         let loader = &self.loader;
         self.known.entry(address).or_insert_with(|| {
-            let mut names = inlined(loader, address).unwrap_or_default();
-            if names.is_empty() {
-                names.push(shown(frame));
+            let mut places = inlined(loader, address).unwrap_or_default();
+            if places.is_empty() {
+                places.push(Place { name: shown(frame), file: None });
             }
-            names
+            places
         })
     }
 
@@ -101,15 +116,16 @@ impl Symbols {
     }
 }
 
-fn inlined(loader: &Loader, address: u64) -> Option<Vec<String>> {
+fn inlined(loader: &Loader, address: u64) -> Option<Vec<Place>> {
     let mut frames = loader.find_frames(address).ok()?;
-    let mut names = Vec::new();
+    let mut places = Vec::new();
     while let Ok(Some(frame)) = frames.next() {
+        let file = frame.location.and_then(|location| location.file).map(str::to_owned);
         if let Some(name) = frame.function.and_then(|name| Some(name.demangle().ok()?.into_owned())) {
-            names.push(clean(&name));
+            places.push(Place { name: clean(&name), file });
         }
     }
-    Some(names)
+    Some(places)
 }
 
 fn shown(frame: &Frame) -> String {
@@ -194,6 +210,11 @@ mod tests {
         for address in [address, offset_in_file.unwrap()] {
             let names = symbols.names(&[frame(address, "[unknown]", path)]);
             assert!(names.iter().any(|name| name.ends_with("a_function_to_be_found")), "{names:?}");
+            let places = symbols.places(&[frame(address, "[unknown]", path)]);
+            let ours = |place: &Place| {
+                place.file.as_ref().is_some_and(|file| file.ends_with("perf/src/profile/symbols.rs"))
+            };
+            assert!(places.iter().any(ours), "{places:?}");
         }
     }
 

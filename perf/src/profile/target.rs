@@ -1,7 +1,7 @@
 //! A server under load, and what is recorded of it.
 
 use super::offcpu::OffCpu;
-use super::recorder::{Subject, record};
+use super::recorder::{Chains, Subject, record};
 use super::script::Kind;
 use super::stacks::Stacks;
 use super::symbols::Symbols;
@@ -96,7 +96,7 @@ impl<'a> Target<'a> {
         self.say("where the CPU time goes");
         let mut counters = Counters::of_process(self.pid, Tracing::Off)?;
         let (counts, operations) = (counters.read()?, self.operations()?);
-        let subject = Subject::OnCpu { frequency: options.frequency };
+        let subject = Subject::OnCpu { frequency: options.frequency, chains: Chains::FramePointers };
         let recording = record(subject, self.pid, options.length, &self.recordings)?;
         let operations = self.operations()?.saturating_sub(operations);
         let counts = counters.read()?.since(&counts);

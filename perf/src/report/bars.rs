@@ -50,6 +50,9 @@ impl Bar {
     }
 }
 
+/// Colours that parts have.
+const COLOURS: usize = 8;
+
 const BAR: f64 = 16.0;
 const BETWEEN: f64 = 25.0;
 const TITLE: f64 = 34.0;
@@ -100,7 +103,7 @@ impl Bars {
                 title {
                     (bar.name) ": " (self.unit.show(bar.total()))
                     " (" (self.unit.show(bar.range.0)) " to " (self.unit.show(bar.range.1)) ")"
-                    @for (part, value) in self.parts.iter().zip(&bar.values) {
+                    @for (part, value) in self.parts.iter().zip(&bar.values).filter(|(_, value)| **value > 0.0) {
                         ", " (part.name) " " (self.unit.show(*value))
                     }
                 }
@@ -109,8 +112,8 @@ impl Bars {
                 } @else {
                     (label(left - 8.0, middle + 4.0, "end", class, &bar.name))
                 }
-                @for (index, x, length) in pieces {
-                    rect x=(at(x)) y=(at(top)) width=(at(length.max(0.0))) height=(at(BAR)) class={ "p" (index % 6) } {}
+                @for (index, x, length) in pieces.into_iter().filter(|(_, _, length)| *length > 0.0) {
+                    rect x=(at(x)) y=(at(top)) width=(at(length.max(0.0))) height=(at(BAR)) class={ "p" (index % COLOURS) } {}
                 }
                 (line((low, middle), (high, middle), "whisker"))
                 (line((low, middle - 4.0), (low, middle + 4.0), "whisker"))
@@ -120,14 +123,16 @@ impl Bars {
         }
     }
 
-    /// What the colours mean.
+    /// What the colours mean; those that no bar has are left out.
     pub(super) fn legend(&self) -> Markup {
+        let bars = || self.groups.iter().flat_map(|group| &group.bars);
+        let shown = |index: usize| bars().any(|bar| bar.values.get(index).is_some_and(|&value| value > 0.0));
         html! {
             ul.legend {
-                @for (index, part) in self.parts.iter().enumerate() {
+                @for (index, part) in self.parts.iter().enumerate().filter(|(index, _)| shown(*index)) {
                     li {
                         svg viewBox="0 0 14 14" aria-hidden="true" {
-                            rect x="1" y="1" width="12" height="12" class={ "p" (index % 6) } {}
+                            rect x="1" y="1" width="12" height="12" class={ "p" (index % COLOURS) } {}
                         }
                         (part.name)
                     }
