@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `steer`, `steer_frags` | XDP | counts every frame, guards, stamps requests, sends frames to the CPU of their I/O thread |
 //! | `select` | sk_reuseport | gives a new connection to that I/O thread's listening socket |
-//! | `probe_out` | tc, egress | matches replies with stamped requests and fills the histograms |
+//! | `probe_out`, `probe_out_any` | tc, egress | matches replies with stamped requests and fills the histograms |
 //!
 //! None of them changes a frame, and none drops one that is not for this server: what they do not understand, they count
 //! and pass.
@@ -23,6 +23,7 @@ mod view;
 
 use aya_ebpf::macros::{classifier, sk_reuseport, xdp};
 use aya_ebpf::programs::{SkReuseportContext, TcContext, XdpContext};
+use kernel::grow_stack;
 
 /// See [`steer`].
 #[xdp]
@@ -42,6 +43,14 @@ pub fn steer_frags(ctx: XdpContext) -> u32 {
 pub fn probe_out(ctx: TcContext) -> i32 {
     probe::outgoing(&ctx);
     // TCX_NEXT, and TC_ACT_UNSPEC: whoever comes next decides.
+    -1
+}
+
+/// Goes on with what `probe_out` leaves. A program of its own, which is never attached: `probe_out` ends by jumping here.
+#[classifier]
+pub fn probe_out_any(ctx: TcContext) -> i32 {
+    grow_stack();
+    probe::outgoing_any(&ctx);
     -1
 }
 

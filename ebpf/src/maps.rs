@@ -1,6 +1,8 @@
 //! The maps. Their layouts and limits stand in `boxcar_ebpf_abi::layout`, their names in `boxcar_ebpf_abi::names`.
 
-use aya_ebpf::btf_maps::{Array, CpuMap, HashMap, LpmTrie, LruHashMap, PerCpuArray, ReusePortSockArray};
+use aya_ebpf::btf_maps::{
+    Array, CpuMap, HashMap, LpmTrie, LruHashMap, PerCpuArray, ProgramArray, ReusePortSockArray,
+};
 use aya_ebpf::macros::btf_map;
 use boxcar_ebpf_abi::histogram::Buckets;
 use boxcar_ebpf_abi::layout::{
@@ -52,6 +54,10 @@ pub static SYN_BUDGETS: LruHashMap<Address, u64, SOURCES_MAX> = LruHashMap::new(
 
 #[btf_map(name = "log_due")]
 pub static LOG_DUE: PerCpuArray<u64, EVENTS> = PerCpuArray::new();
+
+/// `probe_out_any`, where `probe_out` jumps to.
+#[btf_map(name = "ways_out")]
+pub static WAYS_OUT: ProgramArray<1> = ProgramArray::new();
 
 /// Read by user space only.
 #[btf_map(name = "owner")]

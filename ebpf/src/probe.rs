@@ -3,9 +3,9 @@
 //! One request of a connection is under measurement at a time. What would measure something else is counted and not
 //! measured: a request that was sent twice, a reply that was sent twice, a message that no request asked for.
 
-use crate::kernel::{exchange, now};
+use crate::kernel::{exchange, masked, now};
 use crate::log;
-use crate::maps::{FLOWS, LATENCY, LATENCY_FINE, SETTINGS, counters, is_own};
+use crate::maps::{FLOWS, LATENCY, LATENCY_FINE, SETTINGS, WAYS_OUT, counters, is_own};
 use crate::view::{Packet, Start};
 use aya_ebpf::programs::{TcContext, XdpContext};
 use boxcar_ebpf_abi::histogram::bucket;
@@ -91,7 +91,7 @@ fn enter(ctx: &XdpContext, counters: &mut Counters, segment: &Segment, key: &Flo
     counters.probe_stamped += 1;
 }
 
-/// A frame goes out.
+/// A frame goes out. What the short way does not take goes on in [`outgoing_any`].
 #[inline(always)]
 pub fn outgoing(ctx: &TcContext) {
     let (Some(settings), Some(counters)) = (SETTINGS.get(0), counters()) else { return };
@@ -100,15 +100,16 @@ pub fn outgoing(ctx: &TcContext) {
     }
     let is_done = Start::sent(ctx)
         .and_then(|start| plain(&start))
-        .is_some_and(|segment| short(settings, counters, &segment));
+        .is_some_and(|segment| short(ctx, settings, counters, &segment));
     if !is_done {
-        general(ctx);
+        // SAFETY: nothing here waits to be dropped. The loader has filled the map before it attaches this program.
+        unsafe { WAYS_OUT.tail_call(ctx, 0) };
     }
 }
 
 /// The short way of most frames, as in `steer`: false, and nothing is done, when this is none of them.
 #[inline(always)]
-fn short(settings: &Settings, counters: &mut Counters, segment: &Segment) -> bool {
+fn short(ctx: &TcContext, settings: &Settings, counters: &mut Counters, segment: &Segment) -> bool {
     if !settings.is_port(segment.source_port) {
         counters.out_foreign += 1;
         return true;
@@ -121,52 +122,51 @@ fn short(settings: &Settings, counters: &mut Counters, segment: &Segment) -> boo
     }
     let key = FlowKey::sent(segment);
     let Some(flow) = near(&key) else { return false };
-    sent(counters, segment, &key, flow);
+    sent(ctx, counters, segment, &key, flow);
     true
 }
 
 /// Payload of this server goes out.
 #[inline(always)]
-fn sent(counters: &mut Counters, segment: &Segment, key: &FlowKey, flow: &mut Flow) {
+fn sent(ctx: &TcContext, counters: &mut Counters, segment: &Segment, key: &FlowKey, flow: &mut Flow) {
     match flow.send(segment, key.hash) {
-        Sent::Reply(stamp_ns) => measured(counters, segment.payload, stamp_ns),
+        Sent::Reply(stamp_ns) => measured(ctx, counters, segment.payload, stamp_ns),
         Sent::Unasked => counters.probe_unstamped += 1,
         Sent::Again => counters.probe_resent += 1,
     }
 }
 
-/// The same for any frame, away from the plain one's instructions. Returns a number since the verifier wants one.
-#[inline(never)]
-fn general(ctx: &TcContext) -> u32 {
-    let (Some(settings), Some(counters)) = (SETTINGS.get(0), counters()) else { return 0 };
+/// The same for any frame.
+#[inline(always)]
+pub fn outgoing_any(ctx: &TcContext) {
+    let (Some(settings), Some(counters)) = (SETTINGS.get(0), counters()) else { return };
     let Frame::Tcp(segment) = parse(&Packet::sent(ctx)) else {
         counters.out_foreign += 1;
-        return 0;
+        return;
     };
     if !settings.is_port(segment.source_port) || !is_own(settings, &segment.source) {
         counters.out_foreign += 1;
-        return 0;
+        return;
     }
     let key = FlowKey::sent(&segment);
     let Some(flow) = anywhere(&key) else {
         counters.probe_lost += u64::from(segment.payload != 0);
-        return 0;
+        return;
     };
     if segment.payload != 0 {
-        sent(counters, &segment, &key, flow);
+        sent(ctx, counters, &segment, &key, flow);
     }
     if segment.flags & (FIN | RST) != 0 {
         flow.forget();
     }
-    0
 }
 
 #[inline(always)]
-fn measured(counters: &mut Counters, payload: u32, stamp_ns: u64) {
+fn measured(ctx: &TcContext, counters: &mut Counters, payload: u32, stamp_ns: u64) {
     counters.probe_matched += 1;
     // Clocks of two CPUs may differ by a little.
-    let nanos = now().saturating_sub(stamp_ns);
-    let (class, bucket) = (class(payload), bucket(nanos));
+    let nanos = sent_at(ctx).saturating_sub(stamp_ns);
+    let (class, bucket) = (class(payload), masked::<1023>(bucket(nanos)));
     if let Some(latency) = LATENCY.get_ptr_mut(class) {
         // SAFETY: this CPU's element; see `counters`.
         unsafe { &mut *latency }.record(nanos, bucket);
@@ -178,4 +178,18 @@ fn measured(counters: &mut Counters, payload: u32, stamp_ns: u64) {
             *count += 1;
         }
     }
+}
+
+/// When the frame goes out: the time that TCP has written on it, which is cheaper than the clock. TCP reads the same clock for each round of
+/// sending (again for what it sends again), about a microsecond before the frame is here. Where it paces a connection, the time
+/// is when the frame is due to leave, which may lie ahead. The clock, when there is no such time.
+#[inline(always)]
+fn sent_at(ctx: &TcContext) -> u64 {
+    const MONOTONIC: u8 = 1;
+    let frame = ctx.skb.skb;
+    // SAFETY: the context is the one that the kernel handed in. Volatile: the verifier takes loads of these fields only as they are.
+    let (at, clock) = unsafe {
+        ((&raw const (*frame).tstamp).read_volatile(), (&raw const (*frame).tstamp_type).read_volatile())
+    };
+    if clock == MONOTONIC { at } else { now() }
 }

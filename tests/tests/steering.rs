@@ -232,7 +232,10 @@ fn what_cannot_be_is_a_clear_error() {
     let log = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     // The binary itself may be out of another user's reach.
     if !log.contains("ermission denied") {
-        assert!(log.contains("it takes root, or the capabilities CAP_BPF and CAP_NET_ADMIN"), "{log}");
+        assert!(
+            log.contains("it takes root, or the capabilities CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN"),
+            "{log}"
+        );
     }
 }
 

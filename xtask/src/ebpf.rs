@@ -10,6 +10,8 @@
 use crate::machine;
 use crate::workspace::{self, cargo, output, root, run};
 use anyhow::{Context, bail};
+use object::build::elf::{Builder, SectionData};
+use object::elf;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -86,11 +88,38 @@ fn build() -> anyhow::Result<PathBuf> {
     run(&mut build)?;
     let object = root().join("ebpf/object/boxcar.o");
     let built = std::fs::read(target.join(TARGET).join("release/boxcar")).context("cargo built no object")?;
+    let built = without_debug_information(&built).context("the object that cargo built")?;
     // Left alone when it is the same, so that the server is not built again.
     if std::fs::read(&object).ok().as_ref() != Some(&built) {
         std::fs::write(&object, built).with_context(|| format!("cannot write {}", object.display()))?;
     }
     Ok(object)
+}
+
+/// The object without DWARF. That is five sixths of it, and was wanted only while the linker made BTF of it, which stays: the kernel
+/// and bpftool know types and fields by BTF alone.
+fn without_debug_information(built: &[u8]) -> anyhow::Result<Vec<u8>> {
+    let mut object = Builder::read(built)?;
+    for section in &mut object.sections {
+        // `.rel` and the rest are the relocations of a section.
+        let of = section.name.strip_prefix(b".rel").unwrap_or(&section.name);
+        section.delete = of.starts_with(b".debug_");
+    }
+    object.delete_orphans();
+    if !object.sections.iter().any(|section| section.name.as_slice() == b".BTF") {
+        bail!("the linker has made no BTF");
+    }
+    // LLVM keeps the names of sections and symbols in one table, the writer in two.
+    if !object.sections.iter().any(|section| matches!(section.data, SectionData::SectionString)) {
+        let names = object.sections.add();
+        names.name = b".shstrtab"[..].into();
+        names.sh_type = elf::SHT_STRTAB;
+        names.sh_addralign = 1;
+        names.data = SectionData::SectionString;
+    }
+    let mut left = Vec::new();
+    object.write(&mut left)?;
+    Ok(left)
 }
 
 /// Where the programs and the linker are built.

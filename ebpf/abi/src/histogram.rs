@@ -23,32 +23,29 @@ pub struct Buckets {
 
 /// The power of two that holds `nanos`: 0 is everything below 2^10 ns, 1 up to 2^11, and so on, below [`OCTAVES`].
 #[inline(always)]
-pub fn octave(nanos: u64) -> usize {
-    // Steps instead of a count of leading zeros: the kernel's instruction set has none.
-    let mut value = nanos >> LINEAR_BITS;
-    let mut octave = 0;
-    let mut step = 16;
-    while step > 0 {
-        if value >> step != 0 {
-            value >>= step;
-            octave += step;
-        }
-        step /= 2;
-    }
-    let octave = octave + usize::from(value != 0);
-    if octave >= OCTAVES { OCTAVES - 1 } else { octave }
+pub const fn octave(nanos: u64) -> usize {
+    // Without branches, which latencies would make the processor guess wrong. The kernel's machine cannot count zeros: the highest
+    // bit is copied into all below it, and those are counted.
+    const LAST: u64 = (1 << (MAX_BITS - LINEAR_BITS)) - 1;
+    let units = nanos >> LINEAR_BITS;
+    let mut bits = if units < LAST { units as u32 } else { LAST as u32 };
+    bits |= bits >> 1;
+    bits |= bits >> 2;
+    bits |= bits >> 4;
+    bits |= bits >> 8;
+    bits |= bits >> 16;
+    bits.count_ones() as usize
 }
 
 /// The bucket that holds `nanos`; below [`BUCKETS`].
 #[inline(always)]
-pub fn bucket(nanos: u64) -> usize {
+pub const fn bucket(nanos: u64) -> usize {
     const LAST: u64 = (1 << MAX_BITS) - 1;
     let nanos = if nanos > LAST { LAST } else { nanos };
     let octave = octave(nanos);
-    if octave == 0 {
-        return (nanos >> SUB_BITS) as usize & (SUB - 1);
-    }
-    let sub = (nanos >> (octave as u32 - 1 + SUB_BITS)) as usize & (SUB - 1);
+    // 0 for the first octave, which is as wide as the second, and 1 for all others.
+    let above = (octave + 31) >> 5;
+    let sub = (nanos >> (octave - above + SUB_BITS as usize)) as usize & (SUB - 1);
     octave * SUB + sub
 }
 

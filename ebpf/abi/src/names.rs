@@ -26,6 +26,8 @@ pub const PREFIXES: &str = "prefixes";
 pub const SYN_BUDGETS: &str = "syn_budgets";
 /// When each CPU may log each [`Event`](crate::layout::Event) again.
 pub const LOG_DUE: &str = "log_due";
+/// The program that [`PROGRAM_PROBE_OUT`] jumps to, one element.
+pub const WAYS_OUT: &str = "ways_out";
 /// [`Owner`](crate::layout::Owner), one element.
 pub const OWNER: &str = "owner";
 
@@ -37,3 +39,5 @@ pub const PROGRAM_STEER_FRAGS: &str = "steer_frags";
 pub const PROGRAM_SELECT: &str = "select";
 /// The tc program on the way out: matches replies with requests.
 pub const PROGRAM_PROBE_OUT: &str = "probe_out";
+/// Goes on with the frames that it leaves; found through [`WAYS_OUT`].
+pub const PROGRAM_PROBE_OUT_ANY: &str = "probe_out_any";

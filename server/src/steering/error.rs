@@ -12,7 +12,9 @@ pub enum SteeringError {
     #[error("this server was built without the kernel-side programs (`cargo xtask ebpf` builds them)")]
     NoObject,
     /// Not allowed to load programs.
-    #[error("it takes root, or the capabilities CAP_BPF and CAP_NET_ADMIN; this process lacks {0}")]
+    #[error(
+        "it takes root, or the capabilities CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN; this process lacks {0}"
+    )]
     Privileges(&'static str),
     /// The directives contradict each other, or the machine.
     #[error("{0}")]

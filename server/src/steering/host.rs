@@ -25,6 +25,8 @@ pub struct Interface {
 pub fn check_privileges() -> Result<(), SteeringError> {
     const NET_ADMIN: u64 = 1 << 12;
     const SYS_ADMIN: u64 = 1 << 21;
+    // Without it the kernel's verifier forbids much that compilers do: it takes programs for a danger to the machine's secrets.
+    const PERFMON: u64 = 1 << 38;
     const BPF: u64 = 1 << 39;
     let status = fs::read_to_string("/proc/self/status")
         .map_err(|source| SteeringError::System { what: "reading the process's capabilities", source })?;
@@ -32,6 +34,9 @@ pub fn check_privileges() -> Result<(), SteeringError> {
     let effective = effective.and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok()).unwrap_or(0);
     if effective & (BPF | SYS_ADMIN) == 0 {
         return Err(SteeringError::Privileges("CAP_BPF"));
+    }
+    if effective & (PERFMON | SYS_ADMIN) == 0 {
+        return Err(SteeringError::Privileges("CAP_PERFMON"));
     }
     if effective & NET_ADMIN == 0 {
         return Err(SteeringError::Privileges("CAP_NET_ADMIN"));

@@ -10,7 +10,9 @@ use crate::config::guard::GuardRules;
 use crate::config::{Config, rows};
 use crate::net::listeners::ListenerKind;
 use aya::maps::lpm_trie::{Key, LpmTrie};
-use aya::maps::{Array, CpuMap, HashMap, Map, MapError, PerCpuArray, PerCpuValues, ReusePortSockArray};
+use aya::maps::{
+    Array, CpuMap, HashMap, Map, MapError, PerCpuArray, PerCpuValues, ProgramArray, ReusePortSockArray,
+};
 use aya::programs::tc::{TcAttachOptions, TcAttachType};
 use aya::programs::{LinkOrder, ProgramError, SchedClassifier, SkReuseport, Xdp, XdpMode as KernelMode};
 use aya::util::{KernelVersion, nr_cpus};
@@ -174,6 +176,7 @@ impl Loaded {
             }
         }
         if self.no_probe.is_none() {
+            self.load_probe_out_any()?;
             let out: &mut SchedClassifier = program(&mut self.ebpf, names::PROGRAM_PROBE_OUT)?;
             out.load().map_err(in_program(names::PROGRAM_PROBE_OUT))?;
             for interface in &interfaces {
@@ -194,6 +197,16 @@ impl Loaded {
             self.write_settings()?;
         }
         Ok(())
+    }
+
+    /// Loads the program that `probe_out` jumps to, and says where it is.
+    fn load_probe_out_any(&mut self) -> Result<(), SteeringError> {
+        let any: &mut SchedClassifier = program(&mut self.ebpf, names::PROGRAM_PROBE_OUT_ANY)?;
+        any.load().map_err(in_program(names::PROGRAM_PROBE_OUT_ANY))?;
+        let any = any.fd().and_then(|any| any.try_clone().map_err(ProgramError::IOError));
+        let any = any.map_err(in_program(names::PROGRAM_PROBE_OUT_ANY))?;
+        let mut place: ProgramArray<_> = map(&mut self.ebpf, names::WAYS_OUT)?;
+        place.set(0, &any, 0).map_err(in_map(names::WAYS_OUT))
     }
 
     /// Attaches XDP by a link; whether it runs in the driver.
