@@ -32,9 +32,6 @@ const URING_BUFFERS: std::ops::RangeInclusive<usize> = 256..=4096;
 /// and followed by another; what is left of a shorter one is too little to matter.
 const COARSE_WAIT: Duration = Duration::from_micros(500);
 
-/// A shorter wait is spent polling: setting a timer, sleeping and being woken costs more than that.
-const SHORT_WAIT: Duration = Duration::from_micros(10);
-
 /// Which kernel interface to use, as the server's directive of the same name says it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Network {
@@ -156,7 +153,7 @@ impl Transport {
     }
 
     fn wait(&self, left: Duration) -> Wait {
-        if left < SHORT_WAIT {
+        if left.is_zero() {
             return Wait::Poll;
         }
         if self.defers() {
