@@ -22,8 +22,7 @@ use std::time::{Duration, Instant};
 macro_rules! over_each_network {
     ($($test:ident,)+) => {
         mod over_io_uring {
-            $(#[test]
-            fn $test() {
+            $(#[test] fn $test() {
                 match boxcar_sys::Driver::open(boxcar_sys::Backend::IoUring, &boxcar_sys::DriverOptions::default()) {
                     Ok(_) => super::$test(super::Network::IoUring),
                     Err(error) => eprintln!("not run, this machine has no io_uring: {error}"),
@@ -31,8 +30,7 @@ macro_rules! over_each_network {
             })+
         }
         mod over_epoll {
-            $(#[test]
-            fn $test() {
+            $(#[test] fn $test() {
                 super::$test(super::Network::Epoll);
             })+
         }
@@ -583,7 +581,6 @@ fn what_is_due_on_a_connection_leaves_in_one_write(network: Network) {
     assert!(report.requests == 50_000 && report.requests_per_write > 1.5, "{report}");
 }
 
-/// More connections than any of io_uring's queues has room for.
 fn hundreds_of_connections_at_once_are_served(network: Network) {
     let map = Arc::new(Mutex::new(HashMap::new()));
     let endpoint = server(move |stream| store(stream, &map, |_, _| {}));

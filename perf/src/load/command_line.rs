@@ -46,7 +46,7 @@ pub struct LoadArguments {
     #[arg(long, short, default_value_t = 1)]
     threads: usize,
     /// Kernel interface for sockets, one instance a thread: io_uring, epoll, or auto = io_uring where the kernel allows it.
-    #[arg(long, value_enum, default_value_t = Network::Auto)]
+    #[arg(long, value_enum, default_value_t = Network::Epoll)]
     network: Network,
     /// CPUs to bind the threads to, one each, as in 0,2-3.
     #[arg(long, value_name = "LIST")]

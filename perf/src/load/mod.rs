@@ -1,6 +1,6 @@
 //! The load generator.
 //!
-//! Each thread owns an io_uring or epoll instance (a driver of `boxcar-sys`, behind [`transport`]), its share of the
+//! Each thread owns an io_uring or epoll instance (a driver of `boxcar-sys`, behind `transport`), its share of the
 //! connections, and its buffers; nothing is shared while the run lasts but a stop flag and a counter for the progress line (and the
 //! register of versions, if replies are verified). Plain GETs and SETs are patched into templates, and their replies
 //! are stepped over without a copy, so that an operation in a deep pipeline costs little more than the kernel's share
@@ -231,7 +231,7 @@ impl LoadOptions {
             connections: 50,
             pipeline: 1,
             threads: 1,
-            network: Network::Auto,
+            network: Network::Epoll,
             cpus: CpuList::from_iter([]),
             keys: 100_000,
             key_prefix: DEFAULT_PREFIX.to_owned(),

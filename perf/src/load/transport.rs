@@ -33,10 +33,9 @@ const URING_BUFFERS: std::ops::RangeInclusive<usize> = 256..=4096;
 const COARSE_WAIT: Duration = Duration::from_micros(500);
 
 /// Which kernel interface to use, as the server's directive of the same name says it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Network {
     /// io_uring where the kernel allows it, else epoll.
-    #[default]
     Auto,
     /// io_uring, or an error.
     #[value(name = "io_uring")]
