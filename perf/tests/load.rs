@@ -4,8 +4,8 @@
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use boxcar_perf::load::{
-    Endpoint, Extent, Kind, LoadError, LoadOptions, LoadReport, Mix, Pace, SweepOptions, Values, Verdict,
-    request_len, run, sweep,
+    Endpoint, Extent, Kind, LoadError, LoadOptions, LoadReport, Mix, Network, Pace, SweepOptions, Values,
+    Verdict, request_len, run, sweep,
 };
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::Deserializer;
@@ -17,6 +17,48 @@ use std::os::unix::net::UnixListener;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
+
+/// Every test is run over io_uring and over epoll.
+macro_rules! over_each_network {
+    ($($test:ident,)+) => {
+        mod over_io_uring {
+            $(#[test] fn $test() {
+                match boxcar_sys::Driver::open(boxcar_sys::Backend::IoUring, &boxcar_sys::DriverOptions::default()) {
+                    Ok(_) => super::$test(super::Network::IoUring),
+                    Err(error) => eprintln!("not run, this machine has no io_uring: {error}"),
+                }
+            })+
+        }
+        mod over_epoll {
+            $(#[test] fn $test() {
+                super::$test(super::Network::Epoll);
+            })+
+        }
+    };
+}
+
+over_each_network! {
+    an_open_loop_shows_a_stall_that_a_closed_loop_hides,
+    requests_that_are_never_answered_count_with_their_waiting_time,
+    the_rate_is_kept,
+    a_closed_loop_sends_exactly_what_it_is_told,
+    errors_misses_and_strangers_are_told,
+    values_are_verified,
+    a_single_wrong_byte_is_found,
+    unix_sockets_work_too,
+    a_dead_server_process_is_named,
+    an_open_loop_reports_a_stall_of_100_ms_a_second_in_p99_and_a_closed_loop_hides_it,
+    what_comes_due_meanwhile_leaves_together,
+    connections_are_opened_anew,
+    a_stale_value_is_found,
+    a_log_of_histograms_holds_every_request,
+    a_sweep_finds_where_a_server_ends,
+    replies_may_come_in_pieces,
+    a_server_that_closes_midway_is_named,
+    batches_that_leave_in_parts_stay_whole,
+    what_is_due_on_a_connection_leaves_in_one_write,
+    hundreds_of_connections_at_once_are_served,
+}
 
 /// Starts a server that gives each connection to `serve`, in a thread of its own.
 fn server(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> Endpoint {
@@ -54,12 +96,15 @@ fn value() -> Vec<u8> {
     reply
 }
 
-fn options(endpoint: Endpoint) -> LoadOptions {
-    LoadOptions { connections: 4, preload: false, keys: 1_000, ..LoadOptions::new(endpoint) }
+fn options(network: Network, endpoint: Endpoint) -> LoadOptions {
+    LoadOptions { network, connections: 4, preload: false, keys: 1_000, ..LoadOptions::new(endpoint) }
 }
 
 fn go(options: &LoadOptions) -> Result<LoadReport, LoadError> {
-    run(options, &AtomicBool::new(false), &mut |_| {})
+    let report = run(options, &AtomicBool::new(false), &mut |_| {})?;
+    let wanted = if options.network == Network::Epoll { "epoll" } else { "io_uring" };
+    assert_eq!((report.network.as_str(), &report.network_note), (wanted, &None));
+    Ok(report)
 }
 
 /// A server that stands still for 400 ms, half a second after its first request.
@@ -78,12 +123,15 @@ fn stalling() -> Endpoint {
     })
 }
 
-#[test]
-fn an_open_loop_shows_a_stall_that_a_closed_loop_hides() {
+fn an_open_loop_shows_a_stall_that_a_closed_loop_hides(network: Network) {
     let measured = Extent::Time(Duration::from_millis(1_500));
-    let closed = go(&LoadOptions { extent: measured, ..options(stalling()) }).unwrap();
-    let open =
-        LoadOptions { extent: measured, pace: Pace::Open(2_000.0), pipeline: 64, ..options(stalling()) };
+    let closed = go(&LoadOptions { extent: measured, ..options(network, stalling()) }).unwrap();
+    let open = LoadOptions {
+        extent: measured,
+        pace: Pace::Open(2_000.0),
+        pipeline: 64,
+        ..options(network, stalling())
+    };
     let open = go(&open).unwrap();
     // In the closed loop four requests of many thousands wait; in the open loop, 800 of 3,000 come due in the stall.
     assert!(closed.latency_us.max > 300_000.0, "{closed}");
@@ -96,8 +144,7 @@ fn an_open_loop_shows_a_stall_that_a_closed_loop_hides() {
     assert_eq!(open.unanswered, 0, "{open}");
 }
 
-#[test]
-fn requests_that_are_never_answered_count_with_their_waiting_time() {
+fn requests_that_are_never_answered_count_with_their_waiting_time(network: Network) {
     let first = Arc::new(OnceLock::<Instant>::new());
     let endpoint = server(move |stream| {
         let first = Arc::clone(&first);
@@ -111,7 +158,7 @@ fn requests_that_are_never_answered_count_with_their_waiting_time() {
     let open = LoadOptions {
         extent: Extent::Time(Duration::from_millis(500)),
         pace: Pace::Open(1_000.0),
-        ..options(endpoint)
+        ..options(network, endpoint)
     };
     let start = Instant::now();
     let report = run(&open, &stop, &mut |_| {
@@ -124,15 +171,14 @@ fn requests_that_are_never_answered_count_with_their_waiting_time() {
     assert!(report.latency_us.p50 > 500_000.0, "{report}");
 }
 
-#[test]
-fn the_rate_is_kept() {
+fn the_rate_is_kept(network: Network) {
     let endpoint = server(|stream| answer(stream, &value(), || {}));
     let open = LoadOptions {
         extent: Extent::Requests(2_000),
         warmup: Duration::from_millis(100),
         pace: Pace::Open(4_000.0),
         threads: 2,
-        ..options(endpoint)
+        ..options(network, endpoint)
     };
     let report = go(&open).unwrap();
     assert_eq!(report.requests, 2_000);
@@ -140,15 +186,14 @@ fn the_rate_is_kept() {
     assert!(report.own_delay_us.is_some(), "{report}");
 }
 
-#[test]
-fn a_closed_loop_sends_exactly_what_it_is_told() {
+fn a_closed_loop_sends_exactly_what_it_is_told(network: Network) {
     let endpoint = server(|stream| answer(stream, &value(), || {}));
     for (requests, pipeline, threads) in [(1, 64, 1), (10_001, 16, 1), (9_999, 7, 3)] {
         let exact = LoadOptions {
             extent: Extent::Requests(requests),
             pipeline,
             threads,
-            ..options(endpoint.clone())
+            ..options(network, endpoint.clone())
         };
         let report = go(&exact).unwrap();
         assert_eq!((report.requests, report.completed, report.hits), (requests, requests, requests));
@@ -156,29 +201,28 @@ fn a_closed_loop_sends_exactly_what_it_is_told() {
     }
 }
 
-#[test]
-fn errors_misses_and_strangers_are_told() {
+fn errors_misses_and_strangers_are_told(network: Network) {
     let count = Extent::Requests(100);
     let errors = server(|stream| answer(stream, b"-LOADING not yet\r\n", || {}));
-    let report = go(&LoadOptions { extent: count, ..options(errors) }).unwrap();
+    let report = go(&LoadOptions { extent: count, ..options(network, errors) }).unwrap();
     assert_eq!((report.errors, report.first_error.as_deref()), (100, Some("LOADING not yet")));
     assert!(!report.clean());
 
     let nulls = server(|stream| answer(stream, b"$-1\r\n", || {}));
-    let report = go(&LoadOptions { extent: count, ..options(nulls) }).unwrap();
+    let report = go(&LoadOptions { extent: count, ..options(network, nulls) }).unwrap();
     assert_eq!((report.misses, report.hits), (100, 0));
     assert!(report.warnings.iter().any(|warning| warning.contains("found nothing")), "{report}");
 
     let web = server(|stream| answer(stream, b"HTTP/1.1 400 Bad Request\r\n", || {}));
-    let error = go(&LoadOptions { extent: count, ..options(web) }).unwrap_err();
+    let error = go(&LoadOptions { extent: count, ..options(network, web) }).unwrap_err();
     assert!(matches!(error, LoadError::Reply { .. }), "{error}");
 
     let chatty = server(|stream| answer(stream, b"+OK\r\n+OK\r\n", || {}));
-    let error = go(&LoadOptions { extent: count, ..options(chatty) }).unwrap_err();
+    let error = go(&LoadOptions { extent: count, ..options(network, chatty) }).unwrap_err();
     assert!(matches!(error, LoadError::Unasked { .. }), "{error}");
 
     let rude = server(drop);
-    let error = go(&LoadOptions { extent: count, ..options(rude) }).unwrap_err();
+    let error = go(&LoadOptions { extent: count, ..options(network, rude) }).unwrap_err();
     assert!(matches!(error, LoadError::Closed { .. } | LoadError::Connect { .. }), "{error}");
 }
 
@@ -227,7 +271,7 @@ fn number(stream: &mut impl BufRead) -> Option<usize> {
     Some(line[1..].trim_end().parse().unwrap())
 }
 
-fn verified(endpoint: Endpoint, values: Values) -> LoadReport {
+fn verified(network: Network, endpoint: Endpoint, values: Values) -> LoadReport {
     let options = LoadOptions {
         keys: 200,
         preload: true,
@@ -236,24 +280,22 @@ fn verified(endpoint: Endpoint, values: Values) -> LoadReport {
         mix: Mix::get_set(3, 1),
         pipeline: 8,
         extent: Extent::Requests(4_000),
-        ..options(endpoint)
+        ..options(network, endpoint)
     };
     go(&options).unwrap()
 }
 
-#[test]
-fn values_are_verified() {
+fn values_are_verified(network: Network) {
     for values in [Values::new(64, 64), Values::new(0, 300), Values::new(200_000, 200_000)] {
         let map = Arc::new(Mutex::new(HashMap::new()));
         let shared = Arc::clone(&map);
-        let report = verified(server(move |stream| store(stream, &shared, |_, _| {})), values);
+        let report = verified(network, server(move |stream| store(stream, &shared, |_, _| {})), values);
         assert!(report.clean() && report.verified && report.misses == 0, "{report}");
         assert_eq!((report.requests, map.lock().unwrap().len()), (4_000, 200));
     }
 }
 
-#[test]
-fn a_single_wrong_byte_is_found() {
+fn a_single_wrong_byte_is_found(network: Network) {
     type Damage = fn(&str, &mut Vec<u8>);
     let wrong_byte: Damage = |key, value| {
         if key == "key:000000000017" {
@@ -272,16 +314,16 @@ fn a_single_wrong_byte_is_found() {
     };
     for damage in [wrong_byte, neighbours_value, too_short] {
         let map = Arc::new(Mutex::new(HashMap::new()));
-        let report = verified(server(move |stream| store(stream, &map, damage)), Values::new(64, 64));
+        let report =
+            verified(network, server(move |stream| store(stream, &map, damage)), Values::new(64, 64));
         // 3,000 GETs on 200 keys: about fifteen meet the bad one.
         assert!((1..60).contains(&report.mismatches) && !report.clean(), "{report}");
         assert!(report.first_mismatch.unwrap().starts_with("key:000000000017"));
     }
 }
 
-#[test]
-fn unix_sockets_work_too() {
-    let path = std::env::temp_dir().join(format!("boxcar-load-test-{}.sock", std::process::id()));
+fn unix_sockets_work_too(network: Network) {
+    let path = std::env::temp_dir().join(format!("boxcar-load-test-{}-{network:?}.sock", std::process::id()));
     let _none = std::fs::remove_file(&path);
     let listener = UnixListener::bind(&path).unwrap();
     let map = Arc::new(Mutex::new(HashMap::new()));
@@ -291,17 +333,16 @@ fn unix_sockets_work_too() {
             std::thread::spawn(move || store(stream, &map, |_, _| {}));
         }
     });
-    let report = verified(Endpoint::Unix(path.clone()), Values::new(10, 20));
+    let report = verified(network, Endpoint::Unix(path.clone()), Values::new(10, 20));
     std::fs::remove_file(&path).unwrap();
     assert!(report.clean() && report.requests == 4_000, "{report}");
 }
 
-#[test]
-fn a_dead_server_process_is_named() {
+fn a_dead_server_process_is_named(network: Network) {
     let mut child = std::process::Command::new("true").spawn().unwrap();
     child.wait().unwrap();
     let endpoint = server(|stream| answer(stream, &value(), || {}));
-    let error = go(&LoadOptions { server_pid: Some(child.id()), ..options(endpoint) }).unwrap_err();
+    let error = go(&LoadOptions { server_pid: Some(child.id()), ..options(network, endpoint) }).unwrap_err();
     assert!(matches!(error, LoadError::ServerClock { .. }), "{error}");
 }
 
@@ -324,18 +365,17 @@ fn stalling_every_second() -> Endpoint {
 
 /// One request in ten comes due while the server stands still. The open loop says so; the closed loop sends nothing
 /// meanwhile, so that four slow requests a second are lost among thousands.
-#[test]
-fn an_open_loop_reports_a_stall_of_100_ms_a_second_in_p99_and_a_closed_loop_hides_it() {
+fn an_open_loop_reports_a_stall_of_100_ms_a_second_in_p99_and_a_closed_loop_hides_it(network: Network) {
     let measured = Extent::Time(Duration::from_secs(3));
     let endpoint = stalling_every_second();
     let open = LoadOptions {
         extent: measured,
         pace: Pace::Open(2_000.0),
         pipeline: 256,
-        ..options(endpoint.clone())
+        ..options(network, endpoint.clone())
     };
     let open = go(&open).unwrap();
-    let closed = go(&LoadOptions { extent: measured, ..options(endpoint) }).unwrap();
+    let closed = go(&LoadOptions { extent: measured, ..options(network, endpoint) }).unwrap();
     assert!(open.latency_us.p99 > 70_000.0, "{open}");
     assert!(closed.latency_us.p99 < 40_000.0, "{closed}");
     assert!(closed.latency_us.max > 60_000.0, "the closed loop met no stall at all: {closed}");
@@ -346,8 +386,7 @@ fn an_open_loop_reports_a_stall_of_100_ms_a_second_in_p99_and_a_closed_loop_hide
     assert!((open.percentiles.last().unwrap().us - open.latency_us.max).abs() < 1.0);
 }
 
-#[test]
-fn what_comes_due_meanwhile_leaves_together() {
+fn what_comes_due_meanwhile_leaves_together(network: Network) {
     // Each batch takes a millisecond at least, in which two requests of each connection come due.
     let slow = || server(|stream| answer(stream, &value(), || std::thread::sleep(Duration::from_millis(1))));
     let paced = |endpoint, auto_batch, pipeline| LoadOptions {
@@ -355,7 +394,7 @@ fn what_comes_due_meanwhile_leaves_together() {
         pace: Pace::Open(8_000.0),
         pipeline,
         auto_batch,
-        ..options(endpoint)
+        ..options(network, endpoint)
     };
     let together = go(&paced(slow(), true, 64)).unwrap();
     assert!(together.requests_per_write > 1.5, "{together}");
@@ -363,12 +402,12 @@ fn what_comes_due_meanwhile_leaves_together() {
     // The depth is a cap.
     let capped = go(&paced(slow(), true, 2)).unwrap();
     assert!(capped.requests_per_write <= 2.0, "{capped}");
-    let closed = LoadOptions { extent: Extent::Requests(4_000), auto_batch: true, ..options(slow()) };
+    let closed =
+        LoadOptions { extent: Extent::Requests(4_000), auto_batch: true, ..options(network, slow()) };
     assert!(matches!(go(&closed), Err(LoadError::Options(_))));
 }
 
-#[test]
-fn connections_are_opened_anew() {
+fn connections_are_opened_anew(network: Network) {
     let opened = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&opened);
     let endpoint = server(move |stream| {
@@ -382,7 +421,7 @@ fn connections_are_opened_anew() {
             churn: Some(10),
             pipeline: 3,
             pace,
-            ..options(endpoint.clone())
+            ..options(network, endpoint.clone())
         };
         let report = go(&churn).unwrap();
         assert_eq!((report.requests, report.completed), (2_000, 2_000), "{report}");
@@ -392,8 +431,7 @@ fn connections_are_opened_anew() {
     }
 }
 
-#[test]
-fn a_stale_value_is_found() {
+fn a_stale_value_is_found(network: Network) {
     // A store that takes a write and keeps the old value, for one key in ten.
     let map = Arc::new(Mutex::new(HashMap::new()));
     let old = Mutex::new(HashMap::<String, Vec<u8>>::new());
@@ -405,22 +443,21 @@ fn a_stale_value_is_found() {
             }
         });
     });
-    let report = verified(endpoint, Values::new(64, 64));
+    let report = verified(network, endpoint, Values::new(64, 64));
     assert!(report.mismatches > 0, "{report}");
     let first = report.first_mismatch.unwrap();
     assert!(first.contains("3: get: version"), "{first}");
 }
 
-#[test]
-fn a_log_of_histograms_holds_every_request() {
+fn a_log_of_histograms_holds_every_request(network: Network) {
     let endpoint = server(|stream| answer(stream, &value(), || {}));
-    let path = std::env::temp_dir().join(format!("boxcar-load-test-{}.hlog", std::process::id()));
+    let path = std::env::temp_dir().join(format!("boxcar-load-test-{}-{network:?}.hlog", std::process::id()));
     let logged = LoadOptions {
         extent: Extent::Time(Duration::from_millis(2_300)),
         pace: Pace::Open(1_000.0),
         threads: 2,
         hlog: Some(path.clone()),
-        ..options(endpoint)
+        ..options(network, endpoint)
     };
     let report = go(&logged).unwrap();
     let text = std::fs::read(&path).unwrap();
@@ -440,12 +477,14 @@ fn a_log_of_histograms_holds_every_request() {
     assert!(starts.len() >= 3 && starts.windows(2).all(|pair| pair[0] < pair[1]), "{starts:?}");
 }
 
-#[test]
-fn a_sweep_finds_where_a_server_ends() {
+fn a_sweep_finds_where_a_server_ends(network: Network) {
     // One connection, answered one request a turn, each turn a millisecond or more: below a thousand a second.
     let endpoint = server(|stream| answer(stream, &value(), || std::thread::sleep(Duration::from_millis(1))));
-    let options =
-        LoadOptions { connections: 1, extent: Extent::Time(Duration::from_millis(400)), ..options(endpoint) };
+    let options = LoadOptions {
+        connections: 1,
+        extent: Extent::Time(Duration::from_millis(400)),
+        ..options(network, endpoint)
+    };
     let how = SweepOptions {
         first: Some(50.0),
         growth: 2.0,
@@ -460,4 +499,101 @@ fn a_sweep_finds_where_a_server_ends() {
     let knee = report.knee.expect("fifty a second are borne");
     assert!(knee.rate < 1_000.0 && knee.why == Some(Verdict::FellBehind), "{knee:?}");
     assert!(knee.first_bad_rate.unwrap() <= 1_600.0, "{knee:?}");
+}
+
+fn replies_may_come_in_pieces(network: Network) {
+    let endpoint = server(|mut stream| {
+        let (mut buffer, mut partial) = (vec![0; 64 * 1024], 0);
+        while let Ok(count @ 1..) = stream.read(&mut buffer) {
+            let whole = (partial + count) / request_len(Kind::Get, 64);
+            partial = (partial + count) % request_len(Kind::Get, 64);
+            // The pieces end anywhere in a reply, also within its length and its line ends.
+            for piece in value().repeat(whole).chunks(17) {
+                if stream.write_all(piece).is_err() {
+                    return;
+                }
+            }
+        }
+    });
+    for pace in [Pace::Closed, Pace::Open(10_000.0)] {
+        let pieces = LoadOptions {
+            extent: Extent::Requests(2_000),
+            pipeline: 5,
+            pace,
+            ..options(network, endpoint.clone())
+        };
+        let report = go(&pieces).unwrap();
+        assert_eq!((report.completed, report.hits, report.errors), (2_000, 2_000, 0), "{report}");
+    }
+}
+
+fn a_server_that_closes_midway_is_named(network: Network) {
+    for pace in [Pace::Closed, Pace::Open(10_000.0)] {
+        let endpoint = server(|mut stream| {
+            let mut buffer = vec![0; request_len(Kind::Get, 64)];
+            for _ in 0..50 {
+                if stream.read_exact(&mut buffer).is_err() || stream.write_all(&value()).is_err() {
+                    return;
+                }
+            }
+        });
+        let address = endpoint.to_string();
+        let error = go(&LoadOptions { pace, ..options(network, endpoint) }).unwrap_err();
+        assert!(matches!(error, LoadError::Closed { .. }) && error.to_string().contains(&address), "{error}");
+    }
+}
+
+/// A server that reads slowly takes a batch in many pieces: the rest must follow, in order, and nothing else before it.
+fn batches_that_leave_in_parts_stay_whole(network: Network) {
+    let map = Arc::new(Mutex::new(HashMap::new()));
+    let endpoint = server(move |stream| {
+        std::thread::sleep(Duration::from_millis(20));
+        store(stream, &map, |_, _| {});
+    });
+    for pace in [Pace::Closed, Pace::Open(2_000.0)] {
+        let large = LoadOptions {
+            keys: 50,
+            preload: true,
+            verify: true,
+            values: Values::new(500_000, 1_000_000),
+            mix: Mix::get_set(1, 3),
+            pipeline: 16,
+            extent: Extent::Requests(200),
+            pace,
+            ..options(network, endpoint.clone())
+        };
+        let report = go(&large).unwrap();
+        assert!(report.clean() && report.requests == 200 && report.unanswered == 0, "{report}");
+    }
+}
+
+/// Requests of one connection that are due at the same time share a write: a million a second cannot leave one by one.
+fn what_is_due_on_a_connection_leaves_in_one_write(network: Network) {
+    let endpoint = server(|stream| answer(stream, &value(), || {}));
+    let hasty = LoadOptions {
+        connections: 1,
+        pipeline: 4_096,
+        extent: Extent::Requests(50_000),
+        pace: Pace::Open(1_000_000.0),
+        ..options(network, endpoint)
+    };
+    let report = go(&hasty).unwrap();
+    assert!(report.requests == 50_000 && report.requests_per_write > 1.5, "{report}");
+}
+
+fn hundreds_of_connections_at_once_are_served(network: Network) {
+    let map = Arc::new(Mutex::new(HashMap::new()));
+    let endpoint = server(move |stream| store(stream, &map, |_, _| {}));
+    let many = LoadOptions {
+        connections: 600,
+        threads: 2,
+        preload: true,
+        verify: true,
+        churn: Some(5),
+        mix: Mix::get_set(1, 1),
+        extent: Extent::Requests(12_000),
+        ..options(network, endpoint)
+    };
+    let report = go(&many).unwrap();
+    assert!(report.clean() && report.requests == 12_000 && report.reconnects > 1_000, "{report}");
 }

@@ -4,10 +4,11 @@
 //! meantime, so a closed loop shows what a server can do and hides what its clients would suffer: see the open loop.
 
 use super::LoadError;
+use super::connection::Arrived;
 use super::script::Script;
 use super::tally::Window;
-use super::worker::Worker;
-use nix::sys::epoll::EpollFlags;
+use super::transport::Transport;
+use super::worker::{Clients, Pacing, Worker, turn};
 
 /// How long the replies to what is in flight are waited for after the end.
 const DRAIN: u64 = 2_000_000_000;
@@ -30,106 +31,118 @@ pub(super) fn run(
     course: Course,
     window: Window,
 ) -> Result<(), LoadError> {
-    ClosedLoop { worker, script, course, window, quota: course.quota, busy: 0 }.run()
+    let Worker { transport, clients } = worker;
+    let active = clients.connections.len();
+    ClosedLoop { clients, script, course, window, quota: course.quota, active }.run(transport)
 }
 
 struct ClosedLoop<'l, 'a> {
-    worker: &'l mut Worker<'a>,
+    clients: &'l mut Clients<'a>,
     script: &'l mut Script,
     course: Course,
     window: Window,
     /// Measured requests still to be sent.
     quota: u64,
-    /// Connections with a batch in flight.
-    busy: usize,
+    /// Connections that are not at their end: with a batch in flight, about to send one, or being opened anew.
+    active: usize,
 }
 
 impl ClosedLoop<'_, '_> {
-    fn run(mut self) -> Result<(), LoadError> {
-        let mut now = self.worker.shared.now();
+    fn run(mut self, transport: &mut Transport) -> Result<(), LoadError> {
+        let mut now = self.clients.shared.now();
         self.window.advance(now);
-        for token in 0..self.worker.connections.len() {
-            now = self.worker.shared.now();
-            self.send_batch(token, now)?;
+        for index in 0..self.clients.connections.len() {
+            self.clients.enqueue(index);
         }
-        while self.busy > 0 && !self.worker.shared.stopping() {
+        loop {
+            self.serve(transport, now)?;
+            if self.active == 0 || self.clients.shared.stopping() {
+                break;
+            }
             let next_edge =
                 if self.window.is_open() { self.course.ends_at } else { self.course.measured_from };
-            let count = self.worker.wait(now, next_edge.max(now + 1))?;
-            for index in 0..count {
-                let (token, flags) = self.worker.event(index);
-                let token = token as usize;
-                if flags.contains(EpollFlags::EPOLLOUT) {
-                    self.worker.flush(token)?;
-                }
-                if flags.intersects(EpollFlags::EPOLLIN | EpollFlags::EPOLLHUP | EpollFlags::EPOLLERR) {
-                    now = self.readable(token, now)?;
-                }
-            }
-            if count == 0 {
-                now = self.worker.shared.now();
-                self.window.advance(now);
-            }
-            self.worker.publish();
-            self.worker.tally.advance_log(now);
+            now = self.clients.shared.now();
+            turn(transport, &mut self, now, next_edge.max(now + 1))?;
+            now = self.clients.shared.now();
+            self.window.advance(now);
+            self.clients.publish();
+            self.clients.tally.advance_log(now);
             if now >= self.course.ends_at {
-                self.window.close(now, &mut self.worker.tally);
+                self.window.close(now, &mut self.clients.tally);
                 if now - self.course.ends_at > DRAIN {
                     break;
                 }
             }
         }
-        let end = self.worker.shared.now();
-        self.window.close(end, &mut self.worker.tally);
-        self.worker.tally.unanswered += self.worker.inflight();
+        let end = self.clients.shared.now();
+        self.window.close(end, &mut self.clients.tally);
+        self.clients.tally.unanswered += self.clients.inflight();
         Ok(())
     }
 
-    /// Takes what arrived on `token`, and sends the next batch when the last one is complete. Returns the time.
-    #[inline]
-    fn readable(&mut self, token: usize, earlier: u64) -> Result<u64, LoadError> {
-        let Some(mut arrived) = self.worker.receive(token)? else { return Ok(earlier) };
-        let now = self.worker.shared.now();
-        self.window.advance(now);
-        let connection = &self.worker.connections[token];
-        let (sent_at, complete) = (connection.sent_at, connection.inflight == 0);
-        if now < self.course.ends_at && self.window.is_open() {
-            let replies = u64::from(arrived.replies);
-            self.worker.tally.completed += replies;
-            if sent_at >= self.course.measured_from {
-                self.worker.tally.record((now - sent_at).max(1), replies, &self.worker.answers);
+    /// Sends the next batches.
+    fn serve(&mut self, transport: &mut Transport, now: u64) -> Result<(), LoadError> {
+        let ready = self.clients.take_ready();
+        for &index in &ready {
+            self.send_batch(index, transport, now)?;
+        }
+        if transport.defers() {
+            // The kernel gets all of them now.
+            let now = self.clients.shared.now();
+            for &index in &ready {
+                self.clients.connections[index].sent_at = now;
             }
         }
-        self.worker.tally.note(&mut arrived, &self.worker.answers);
-        if complete {
-            self.busy -= 1;
-            self.worker.renew_if_spent(token)?;
-            self.send_batch(token, now)?;
-        }
-        Ok(now)
+        self.clients.served(ready);
+        Ok(())
     }
 
-    fn send_batch(&mut self, token: usize, now: u64) -> Result<(), LoadError> {
-        if now >= self.course.ends_at {
+    fn send_batch(&mut self, index: usize, transport: &mut Transport, now: u64) -> Result<(), LoadError> {
+        if !self.clients.connections[index].is_idle() {
             return Ok(());
         }
         let measured = now >= self.course.measured_from;
-        let connection = &mut self.worker.connections[token];
-        let depth = (self.script.depth as u64).min(connection.remaining);
-        let count = if measured { depth.min(self.quota) } else { depth };
-        if count == 0 {
+        if now >= self.course.ends_at || (measured && self.quota == 0) {
+            self.active -= 1;
             return Ok(());
         }
+        if self.clients.renew_if_spent(index, transport) {
+            return Ok(());
+        }
+        let depth = (self.script.depth as u64).min(self.clients.connections[index].remaining);
+        let count = if measured { depth.min(self.quota) } else { depth };
         if measured {
             self.quota -= count;
         }
-        let bytes = self.script.encode(count as usize, connection.number, &mut connection.journal);
-        let outcome = connection.send(bytes);
-        connection.remaining -= count;
-        connection.sent_at = now;
-        connection.inflight = count as u32;
-        self.busy += 1;
-        self.worker.tally.sent(count);
-        self.worker.after_send(token, outcome)
+        let batch = self.clients.batch(index, count, self.script);
+        let connection = &mut self.clients.connections[index];
+        connection.measured = measured;
+        connection.sent_at = self.clients.shared.now();
+        self.clients.send(index, batch, transport)
+    }
+}
+
+impl<'a> Pacing<'a> for ClosedLoop<'_, 'a> {
+    fn clients(&mut self) -> &mut Clients<'a> {
+        self.clients
+    }
+
+    #[inline]
+    fn arrived(&mut self, index: usize, now: u64, mut arrived: Arrived) {
+        self.window.advance(now);
+        let connection = &self.clients.connections[index];
+        let (sent_at, measured) = (connection.sent_at, connection.measured);
+        let complete = connection.inflight == 0;
+        if now < self.course.ends_at && self.window.is_open() {
+            let replies = u64::from(arrived.replies);
+            self.clients.tally.completed += replies;
+            if measured {
+                self.clients.tally.record((now - sent_at).max(1), replies, &self.clients.answers);
+            }
+        }
+        self.clients.tally.note(&mut arrived, &self.clients.answers);
+        if complete {
+            self.clients.enqueue(index);
+        }
     }
 }

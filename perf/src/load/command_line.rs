@@ -4,7 +4,8 @@ use super::mix::table;
 use super::progress::Bar;
 use super::{
     DEFAULT_PREFIX, Distribution, Endpoint, Extent, LoadError, LoadOptions, MAX_KEYS, MAX_MEMBERS,
-    MAX_PIPELINE, Mix, Pace, Protocol, Sizes, SweepOptions, SweepPoint, SweepReport, Values, run, sweep,
+    MAX_PIPELINE, Mix, Network, Pace, Protocol, Sizes, SweepOptions, SweepPoint, SweepReport, Values, run,
+    sweep,
 };
 use boxcar_sys::affinity::CpuList;
 use clap::{Args, ValueEnum};
@@ -44,6 +45,9 @@ pub struct LoadArguments {
     /// Threads.
     #[arg(long, short, default_value_t = 1)]
     threads: usize,
+    /// Kernel interface for sockets, one instance a thread: io_uring, epoll, or auto = io_uring where the kernel allows it.
+    #[arg(long, value_enum, default_value_t = Network::Epoll)]
+    network: Network,
     /// CPUs to bind the threads to, one each, as in 0,2-3.
     #[arg(long, value_name = "LIST")]
     cpus: Option<CpuList>,
@@ -192,6 +196,7 @@ impl LoadArguments {
             connections: self.connections,
             pipeline: self.pipeline,
             threads: self.threads,
+            network: self.network,
             cpus: self.cpus.clone().unwrap_or_else(|| CpuList::from_iter([])),
             keys: self.keys,
             key_prefix: self.key_prefix.clone(),
@@ -362,7 +367,10 @@ mod tests {
             "--auto-batch",
             "--distribution",
             "hot",
+            "--network",
+            "io_uring",
         ]);
+        assert_eq!(options.network, Network::IoUring);
         assert_eq!(options.mix.to_string(), "hset/4:1,mget/10:3");
         assert_eq!((options.members, options.expire, options.churn), (100, Some((5, 9)), Some(7)));
         assert!(options.auto_batch && options.values.max() == 1 << 20);
@@ -388,6 +396,7 @@ mod tests {
             &["--expire", "9-3"],
             &["--sweep-growth", "2"],
             &["--sweep", "-n", "1"],
+            &["--network", "select"],
             &["--requests-per-connection", "0"],
         ] {
             assert!(Line::try_parse_from(["boxcar-load"].iter().chain(wrong)).is_err(), "{wrong:?}");

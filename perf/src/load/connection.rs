@@ -1,18 +1,18 @@
-//! One connection: what is in flight on it, what could not be written yet, and its reply stream.
+//! One connection: what is in flight on it, and its reply stream.
 
 use super::endpoint::HELLO;
 use super::replies::{Replies, Reply, ReplyError, Shape, Sink};
 use super::rows::{Access, Asked, Found, World};
 use super::values::shown;
 use boxcar_resp::client::{ReplyScanner, Value, decode};
-use socket2::Socket;
+use boxcar_sys::Token;
 use std::collections::VecDeque;
-use std::io::{self, Read, Write};
 
 /// A connection and its pipeline.
 #[derive(Debug)]
 pub(super) struct Connection {
-    pub socket: Socket,
+    /// What the transport knows its socket by, once it has one.
+    pub token: Option<Token>,
     /// Its number over all threads.
     pub number: u64,
     replies: Replies,
@@ -22,13 +22,20 @@ pub(super) struct Connection {
     pub remaining: u64,
     /// When the batch in flight was sent (closed loop), in nanoseconds of the run's clock.
     pub sent_at: u64,
+    /// Whether that batch counts (closed loop).
+    pub measured: bool,
     /// Requests that are due and not sent (open loop).
     pub owed: u64,
     /// Requests answered since the schedule began (open loop).
     pub answered: u64,
-    /// Bytes that the socket did not take, from `unsent_from` on.
-    unsent: Vec<u8>,
-    unsent_from: usize,
+    /// A batch has not left yet, or only in part: no other may be sent.
+    pub sending: bool,
+    /// Its socket is being closed, and another one is to be opened.
+    pub renewing: bool,
+    /// It is on the list of those that may have something to send.
+    pub queued: bool,
+    /// When the oldest request that is owed was due, if nothing but the generator holds it back (open loop).
+    pub held_by_us: Option<u64>,
     /// What was asked, oldest first; not filled by plain requests.
     pub journal: VecDeque<Asked>,
     greeting: Greeting,
@@ -75,7 +82,7 @@ pub(super) enum Outcome {
     Mismatch,
 }
 
-/// What one read brought.
+/// What one receive brought.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) struct Arrived {
     pub replies: u32,
@@ -91,18 +98,21 @@ pub(super) struct Arrived {
 
 impl Connection {
     /// `shape`: see [`Replies::new`]; `remaining`: requests before the connection is to be opened anew.
-    pub fn new(socket: Socket, number: u64, shape: Option<Shape>, remaining: u64) -> Connection {
+    pub fn new(number: u64, shape: Option<Shape>, remaining: u64) -> Connection {
         Connection {
-            socket,
+            token: None,
             number,
             replies: Replies::new(shape),
             inflight: 0,
             remaining,
             sent_at: 0,
+            measured: false,
             owed: 0,
             answered: 0,
-            unsent: Vec::new(),
-            unsent_from: 0,
+            sending: false,
+            renewing: false,
+            queued: false,
+            held_by_us: None,
             journal: VecDeque::new(),
             greeting: Greeting::Done,
             partial: Vec::new(),
@@ -110,82 +120,54 @@ impl Connection {
         }
     }
 
-    /// Goes on with another socket, and `remaining` requests. Must not be called while something is under way.
-    pub fn renew(&mut self, socket: Socket, remaining: u64, greet: bool) {
-        assert!(self.inflight == 0 && !self.has_unsent(), "a connection is renewed between two batches");
-        self.socket = socket;
+    /// Goes on with another socket, and `remaining` requests.
+    pub fn renew(&mut self, remaining: u64, greet: bool) {
+        assert!(self.inflight == 0 && !self.sending, "a connection is renewed between two batches");
+        self.renewing = false;
         self.remaining = remaining;
         self.greeting = if greet { Greeting::Due } else { Greeting::Done };
     }
 
-    /// Whether bytes wait for the socket to become writable.
-    pub fn has_unsent(&self) -> bool {
-        self.unsent_from < self.unsent.len()
+    /// Whether nothing at all is under way.
+    #[inline]
+    pub fn is_idle(&self) -> bool {
+        self.inflight == 0 && !self.sending && !self.renewing
     }
 
-    /// Sends `bytes`; what the socket does not take is kept. Must not be called while something is kept.
-    pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        assert!(!self.has_unsent(), "a batch is sent only after the one before it has left");
+    /// Begins a batch with HELLO, if the server has yet to be asked for RESP3.
+    #[inline]
+    pub fn greet(&mut self, batch: &mut Vec<u8>) {
         if self.greeting == Greeting::Due {
             self.greeting = Greeting::Awaited;
-            self.keep(HELLO);
-            self.unsent.extend_from_slice(bytes);
-            return self.flush();
+            batch.extend_from_slice(HELLO);
         }
-        let sent = write(&self.socket, bytes)?;
-        if sent < bytes.len() {
-            self.keep(&bytes[sent..]);
-        }
-        Ok(())
     }
 
-    fn keep(&mut self, bytes: &[u8]) {
-        self.unsent.clear();
-        self.unsent_from = 0;
-        self.unsent.extend_from_slice(bytes);
-    }
-
-    /// Sends more of what was kept.
-    pub fn flush(&mut self) -> io::Result<()> {
-        if self.has_unsent() {
-            self.unsent_from += write(&self.socket, &self.unsent[self.unsent_from..])?;
-        }
-        Ok(())
-    }
-
-    /// Reads once into `buffer` and counts the replies; what the journal knows of them is added to `answers`. `None`:
-    /// nothing was there. `Some(Err)`: not RESP.
+    /// Counts the replies in what has arrived; what the journal knows of them is added to `answers`.
+    ///
+    /// # Errors
+    /// It is not RESP.
     #[inline]
     pub fn receive(
         &mut self,
-        buffer: &mut [u8],
+        data: &[u8],
         reading: Reading<'_>,
         answers: &mut Vec<Answer>,
-    ) -> io::Result<Option<Result<Arrived, ReplyError>>> {
-        let count = loop {
-            match (&self.socket).read(buffer) {
-                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(count) => break count,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        };
+    ) -> Result<Arrived, ReplyError> {
         let mut arrived = Arrived::default();
-        let data = &buffer[..count];
-        let outcome = match reading {
+        match reading {
             Reading::Plain => {
                 let mut counting = Counting { arrived: &mut arrived, greeting: &mut self.greeting };
-                self.replies.feed(data, &mut counting)
+                self.replies.feed(data, &mut counting)?;
             }
             Reading::Journaled => {
                 let (journal, greeting) = (&mut self.journal, &mut self.greeting);
                 let mut noting = Noting { arrived: &mut arrived, journal, greeting, answers };
-                self.replies.feed(data, &mut noting)
+                self.replies.feed(data, &mut noting)?;
             }
-            Reading::Verified(world) => self.verify(data, world, &mut arrived, answers),
-        };
-        Ok(Some(outcome.map(|()| arrived)))
+            Reading::Verified(world) => self.verify(data, world, &mut arrived, answers)?,
+        }
+        Ok(arrived)
     }
 
     /// Checks every reply that `data` completes.
@@ -221,17 +203,6 @@ impl Connection {
         }
         self.partial.drain(..from);
         Ok(())
-    }
-}
-
-fn write(mut socket: &Socket, bytes: &[u8]) -> io::Result<usize> {
-    loop {
-        match socket.write(bytes) {
-            Ok(sent) => return Ok(sent),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(0),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
     }
 }
 

@@ -56,19 +56,18 @@ pub enum Protocol {
     Resp3,
 }
 
-/// Connects, greets, and returns the socket in non-blocking mode.
+/// Connects and greets.
 pub(super) fn connect(endpoint: &Endpoint, protocol: Protocol) -> Result<Socket, LoadError> {
     let failed = |source: io::Error| LoadError::Connect { endpoint: endpoint.clone(), source };
     let socket = open(endpoint).map_err(failed)?;
     if protocol == Protocol::Resp3 {
         greet(&socket, endpoint)?;
     }
-    socket.set_nonblocking(true).map_err(failed)?;
     Ok(socket)
 }
 
-/// Begins to connect once more, in non-blocking mode: over TCP it may still be under way when this returns, and what
-/// is written meanwhile waits. Nobody has greeted.
+/// Begins to connect once more: over TCP it may still be under way when this returns, and what is sent meanwhile waits.
+/// Nobody has greeted.
 pub(super) fn reconnect(endpoint: &Endpoint) -> Result<Socket, LoadError> {
     let failed = |source: io::Error| LoadError::Connect { endpoint: endpoint.clone(), source };
     let begin = || match endpoint {
@@ -81,11 +80,7 @@ pub(super) fn reconnect(endpoint: &Endpoint) -> Result<Socket, LoadError> {
                 _ => Ok(socket),
             }
         }
-        Endpoint::Unix(_) => {
-            let socket = open(endpoint)?;
-            socket.set_nonblocking(true)?;
-            Ok(socket)
-        }
+        Endpoint::Unix(_) => open(endpoint),
     };
     begin().map_err(failed)
 }

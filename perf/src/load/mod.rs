@@ -1,7 +1,7 @@
 //! The load generator.
 //!
-//! Each thread owns an epoll instance, its share of the connections, one buffer to build requests in and one to read
-//! replies into; nothing is shared while the run lasts but a stop flag and a counter for the progress line (and the
+//! Each thread owns an io_uring or epoll instance (a driver of `boxcar-sys`, behind `transport`), its share of the
+//! connections, and its buffers; nothing is shared while the run lasts but a stop flag and a counter for the progress line (and the
 //! register of versions, if replies are verified). Plain GETs and SETs are patched into templates, and their replies
 //! are stepped over without a copy, so that an operation in a deep pipeline costs little more than the kernel's share
 //! of its batch. Everything else is written by the rows of one table ([`rows()`]), and a journal remembers what was
@@ -27,6 +27,7 @@ mod script;
 mod sizes;
 mod sweep;
 mod tally;
+mod transport;
 mod values;
 mod worker;
 
@@ -41,8 +42,10 @@ pub use rows::{Family, Row, rows};
 pub use run::{Progress, run};
 pub use sizes::Sizes;
 pub use sweep::{Knee, SweepOptions, SweepPoint, SweepReport, Verdict, sweep};
+pub use transport::Network;
 pub use values::{KEY_DIGITS, Values};
 
+use boxcar_sys::DriverError;
 use boxcar_sys::affinity::CpuList;
 use std::io;
 use std::path::PathBuf;
@@ -133,6 +136,14 @@ pub enum LoadError {
         /// What the kernel says.
         source: io::Error,
     },
+    /// The kernel interface that was asked for is not to be had.
+    #[error("cannot use {network}: {source}")]
+    Driver {
+        /// Its name.
+        network: &'static str,
+        /// What is missing.
+        source: DriverError,
+    },
     /// The kernel refused something else.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -169,6 +180,8 @@ pub struct LoadOptions {
     pub pipeline: usize,
     /// Threads.
     pub threads: usize,
+    /// Kernel interface to reach the server by.
+    pub network: Network,
     /// CPUs to bind the threads to, one after the other; none: the scheduler's choice.
     pub cpus: CpuList,
     /// Number of keys, 1 to [`MAX_KEYS`].
@@ -218,6 +231,7 @@ impl LoadOptions {
             connections: 50,
             pipeline: 1,
             threads: 1,
+            network: Network::Epoll,
             cpus: CpuList::from_iter([]),
             keys: 100_000,
             key_prefix: DEFAULT_PREFIX.to_owned(),

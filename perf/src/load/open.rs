@@ -7,15 +7,11 @@
 
 use super::LoadError;
 use super::closed::Course;
-use super::connection::Connection;
+use super::connection::{Arrived, Connection};
 use super::script::Script;
 use super::tally::Window;
-use super::worker::{TIMER, Worker};
-use nix::sys::epoll::EpollFlags;
-use nix::sys::time::TimeSpec;
-use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
-use std::io;
-use std::time::Duration;
+use super::transport::Transport;
+use super::worker::{Clients, Pacing, Worker, turn};
 
 /// How long the requests that are due before the end are still sent and waited for after it. What is not answered
 /// by then enters the histogram with the time that it has waited.
@@ -57,45 +53,41 @@ pub(super) fn run(
     schedule: Schedule,
     window: Window,
 ) -> Result<(), LoadError> {
-    let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC)
-        .map_err(io::Error::from)?;
-    worker.watch_timer(&timer)?;
+    let Worker { transport, clients } = worker;
     let first_measured = schedule.first_from(course.measured_from);
     let by_time = if course.ends_at == u64::MAX { u64::MAX } else { schedule.first_from(course.ends_at) };
     let total = first_measured.saturating_add(course.quota).min(by_time);
     OpenLoop {
-        worker,
+        clients,
         script,
         course,
         schedule,
         window,
-        timer,
         first_measured,
         total,
         next: 0,
         answered: 0,
-        waiting: Vec::new(),
+        leaving: Vec::new(),
     }
-    .run()
+    .run(transport)
 }
 
 /// How many requests may be sent on a connection now.
 #[inline]
 fn room(script: &Script, connection: &Connection) -> u64 {
     let inflight = u64::from(connection.inflight);
-    if connection.has_unsent() || (script.together && inflight > 0) {
+    if connection.sending || connection.renewing || (script.together && inflight > 0) {
         return 0;
     }
     (script.depth as u64).saturating_sub(inflight).min(connection.remaining)
 }
 
 struct OpenLoop<'l, 'a> {
-    worker: &'l mut Worker<'a>,
+    clients: &'l mut Clients<'a>,
     script: &'l mut Script,
     course: Course,
     schedule: Schedule,
     window: Window,
-    timer: TimerFd,
     /// Number of the first request that counts.
     first_measured: u64,
     /// Number of requests in all.
@@ -103,158 +95,147 @@ struct OpenLoop<'l, 'a> {
     /// Number of the next request to come due.
     next: u64,
     answered: u64,
-    /// Connections that have just come to owe something.
-    waiting: Vec<usize>,
+    /// When the requests were due that leave now and were held back by nobody but the generator.
+    leaving: Vec<u64>,
 }
 
 impl OpenLoop<'_, '_> {
-    fn run(mut self) -> Result<(), LoadError> {
-        let mut now = self.worker.shared.now();
-        let mut armed_for = 0;
-        while self.answered < self.total && !self.worker.shared.stopping() {
+    fn run(mut self, transport: &mut Transport) -> Result<(), LoadError> {
+        let mut now = self.clients.shared.now();
+        while self.answered < self.total && !self.clients.shared.stopping() {
             self.window.advance(now);
-            self.release(now)?;
+            self.release(now);
+            self.serve(transport)?;
             let due = if self.next < self.total { self.schedule.due(self.next) } else { u64::MAX };
-            now = self.worker.shared.now();
-            if due > now && due != u64::MAX && due != armed_for {
-                self.arm(due - now)?;
-                armed_for = due;
+            now = self.clients.shared.now();
+            if transport.defers() {
+                // The kernel gets what was sent now.
+                self.leave(now);
             }
-            let count = self.worker.wait(now, due)?;
-            now = self.worker.shared.now();
-            for index in 0..count {
-                let (token, flags) = self.worker.event(index);
-                if token == TIMER {
-                    self.timer.wait().or_else(nothing_expired)?;
-                    continue;
-                }
-                let token = token as usize;
-                if flags.contains(EpollFlags::EPOLLOUT) {
-                    self.worker.flush(token)?;
-                    self.send_owed(token)?;
-                }
-                if flags.intersects(EpollFlags::EPOLLIN | EpollFlags::EPOLLHUP | EpollFlags::EPOLLERR) {
-                    now = self.readable(token, now)?;
-                }
-            }
-            self.worker.publish();
-            self.worker.tally.advance_log(now);
+            turn(transport, &mut self, now, due)?;
+            now = self.clients.shared.now();
+            self.clients.publish();
+            self.clients.tally.advance_log(now);
             if now >= self.course.ends_at {
-                self.window.close(now, &mut self.worker.tally);
+                self.window.close(now, &mut self.clients.tally);
                 if now - self.course.ends_at > DRAIN {
                     break;
                 }
             }
         }
-        let end = self.worker.shared.now();
-        self.window.close(end, &mut self.worker.tally);
+        let end = self.clients.shared.now();
+        self.window.close(end, &mut self.clients.tally);
         self.abandon(end);
         Ok(())
     }
 
-    /// The timer takes over where epoll's milliseconds are too coarse.
-    fn arm(&self, nanoseconds: u64) -> Result<(), LoadError> {
-        let after = Expiration::OneShot(TimeSpec::from(Duration::from_nanos(nanoseconds.max(1))));
-        Ok(self.timer.set(after, TimerSetTimeFlags::empty()).map_err(io::Error::from)?)
-    }
-
-    /// Hands every request that has come due to its connection, and sends what can be sent.
-    fn release(&mut self, now: u64) -> Result<(), LoadError> {
-        let connections = self.worker.connections.len() as u64;
+    /// Hands every request that has come due to its connection.
+    fn release(&mut self, now: u64) {
+        let connections = self.clients.connections.len() as u64;
         while self.next < self.total {
             let due = self.schedule.due(self.next);
             if due > now {
                 break;
             }
-            let token = (self.next % connections) as usize;
-            let connection = &mut self.worker.connections[token];
-            if connection.owed == 0 {
-                if room(self.script, connection) > 0 {
-                    self.worker.tally.lag.saturating_record((now - due).max(1));
-                }
-                self.waiting.push(token);
+            let index = (self.next % connections) as usize;
+            let connection = &mut self.clients.connections[index];
+            if connection.owed == 0 && room(self.script, connection) > 0 {
+                connection.held_by_us = Some(due);
             }
             connection.owed += 1;
+            self.clients.enqueue(index);
             self.next += 1;
         }
-        while let Some(token) = self.waiting.pop() {
-            self.send_owed(token)?;
+    }
+
+    /// Sends what can be sent, for each connection in one write.
+    fn serve(&mut self, transport: &mut Transport) -> Result<(), LoadError> {
+        let ready = self.clients.take_ready();
+        for &index in &ready {
+            self.send_owed(index, transport)?;
         }
+        self.clients.served(ready);
         Ok(())
     }
 
-    /// Sends as many of the requests that connection `token` owes as its pipeline has room for.
-    fn send_owed(&mut self, token: usize) -> Result<(), LoadError> {
-        let connection = &mut self.worker.connections[token];
+    /// Sends as many of the requests that a connection owes as its pipeline has room for.
+    fn send_owed(&mut self, index: usize, transport: &mut Transport) -> Result<(), LoadError> {
+        if self.clients.renew_if_spent(index, transport) {
+            return Ok(());
+        }
+        let connection = &mut self.clients.connections[index];
         let count = connection.owed.min(room(self.script, connection));
         if count == 0 {
             return Ok(());
         }
-        let bytes = self.script.encode(count as usize, connection.number, &mut connection.journal);
-        let outcome = connection.send(bytes);
-        connection.remaining -= count;
         connection.owed -= count;
-        connection.inflight += count as u32;
-        self.worker.tally.sent(count);
-        self.worker.after_send(token, outcome)
+        self.leaving.extend(connection.held_by_us.take());
+        let batch = self.clients.batch(index, count, self.script);
+        if !transport.defers() {
+            self.leave(self.clients.shared.now());
+        }
+        self.clients.send(index, batch, transport)
     }
 
-    fn readable(&mut self, token: usize, earlier: u64) -> Result<u64, LoadError> {
-        let Some(mut arrived) = self.worker.receive(token)? else { return Ok(earlier) };
-        let now = self.worker.shared.now();
-        self.window.advance(now);
-        if self.window.is_open() && now < self.course.ends_at {
-            self.worker.tally.completed += u64::from(arrived.replies);
+    /// Notes how late what leaves now is.
+    fn leave(&mut self, now: u64) {
+        for due in self.leaving.drain(..) {
+            self.clients.tally.lag.saturating_record(now.saturating_sub(due).max(1));
         }
-        for index in 0..arrived.replies as usize {
-            let share = self.worker.answers.get(index).map(|answer| answer.share);
-            self.record_oldest(token, now, share);
-        }
-        self.answered += u64::from(arrived.replies);
-        self.worker.tally.note(&mut arrived, &self.worker.answers);
-        if self.worker.connections[token].inflight == 0 {
-            self.worker.renew_if_spent(token)?;
-        }
-        self.send_owed(token)?;
-        Ok(now)
     }
 
     /// Records the latency of the oldest unanswered request of a connection, as of `now`; `share` is its
     /// part of the mix, if a journal tells.
-    fn record_oldest(&mut self, token: usize, now: u64, share: Option<u16>) {
-        let connections = self.worker.connections.len() as u64;
-        let connection = &mut self.worker.connections[token];
-        let number = connection.answered * connections + token as u64;
+    fn record_oldest(&mut self, index: usize, now: u64, share: Option<u16>) {
+        let connections = self.clients.connections.len() as u64;
+        let connection = &mut self.clients.connections[index];
+        let number = connection.answered * connections + index as u64;
         connection.answered += 1;
         if number >= self.first_measured {
             let latency = now.saturating_sub(self.schedule.due(number));
-            self.worker.tally.record_one(latency.max(1), share);
+            self.clients.tally.record_one(latency.max(1), share);
         }
     }
 
     /// Requests that were due and never answered count with the time that they have waited.
     fn abandon(&mut self, now: u64) {
-        let measured_before = self.worker.tally.latency.len();
-        for token in 0..self.worker.connections.len() {
-            let connection = &self.worker.connections[token];
+        let measured_before = self.clients.tally.latency.len();
+        for index in 0..self.clients.connections.len() {
+            let connection = &self.clients.connections[index];
             let (inflight, owed) = (u64::from(connection.inflight), connection.owed);
             for _ in 0..inflight {
-                let share = self.worker.connections[token].journal.pop_front().map(|asked| asked.share);
-                self.record_oldest(token, now, share);
+                let share = self.clients.connections[index].journal.pop_front().map(|asked| asked.share);
+                self.record_oldest(index, now, share);
             }
             for _ in 0..owed {
-                self.record_oldest(token, now, None);
+                self.record_oldest(index, now, None);
             }
         }
-        self.worker.tally.unanswered += self.worker.tally.latency.len() - measured_before;
+        self.clients.tally.unanswered += self.clients.tally.latency.len() - measured_before;
     }
 }
 
-/// A timer that was armed anew between its firing and its reading has nothing to read.
-fn nothing_expired(error: nix::errno::Errno) -> Result<(), LoadError> {
-    match error {
-        nix::errno::Errno::EAGAIN | nix::errno::Errno::EINTR => Ok(()),
-        error => Err(io::Error::from(error).into()),
+impl<'a> Pacing<'a> for OpenLoop<'_, 'a> {
+    fn clients(&mut self) -> &mut Clients<'a> {
+        self.clients
+    }
+
+    #[inline]
+    fn arrived(&mut self, index: usize, now: u64, mut arrived: Arrived) {
+        self.window.advance(now);
+        if self.window.is_open() && now < self.course.ends_at {
+            self.clients.tally.completed += u64::from(arrived.replies);
+        }
+        for reply in 0..arrived.replies as usize {
+            let share = self.clients.answers.get(reply).map(|answer| answer.share);
+            self.record_oldest(index, now, share);
+        }
+        self.answered += u64::from(arrived.replies);
+        self.clients.tally.note(&mut arrived, &self.clients.answers);
+        let connection = &self.clients.connections[index];
+        if connection.owed > 0 || connection.remaining == 0 {
+            self.clients.enqueue(index);
+        }
     }
 }
 

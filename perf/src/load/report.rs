@@ -2,6 +2,7 @@
 
 use super::percentiles::{Latency, Percentile, curve};
 use super::tally::Tally;
+use super::transport::Chosen;
 use super::{LoadOptions, Pace};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -112,6 +113,12 @@ pub struct LoadReport {
     pub interrupted: bool,
     /// The generator's cost.
     pub generator: OwnCost,
+    /// Kernel interface that the generator used: `io_uring` or `epoll`.
+    #[serde(default)]
+    pub network: String,
+    /// Why not the one that `auto` prefers, if it had to do without.
+    #[serde(default)]
+    pub network_note: Option<String>,
     /// The server's cost, if its process was watched.
     pub server: Option<ServerCost>,
     /// What makes the figures doubtful.
@@ -119,7 +126,7 @@ pub struct LoadReport {
 }
 
 impl LoadReport {
-    pub(super) fn new(options: &LoadOptions, tally: Tally, interrupted: bool) -> LoadReport {
+    pub(super) fn new(options: &LoadOptions, network: Chosen, tally: Tally, interrupted: bool) -> LoadReport {
         let seconds = tally.windows.iter().map(|span| span.wall.as_secs_f64()).fold(0.0, f64::max);
         let per = |total: f64, count: f64| if count > 0.0 { total / count } else { 0.0 };
         let completed = tally.completed as f64;
@@ -172,6 +179,8 @@ impl LoadReport {
             unanswered: tally.unanswered,
             interrupted,
             generator,
+            network: network.backend.name().to_owned(),
+            network_note: network.note,
             server,
             warnings: Vec::new(),
         };
@@ -246,10 +255,11 @@ impl fmt::Display for LoadReport {
         let own = &self.generator;
         write!(
             f,
-            "CPU us per op: generator {:.4} ({:.2} CPUs, busiest thread {:.0} %)",
+            "CPU us per op: generator {:.4} ({:.2} CPUs, busiest thread {:.0} %, {})",
             own.us_per_op,
             if self.seconds > 0.0 { (own.user_seconds + own.system_seconds) / self.seconds } else { 0.0 },
-            own.busiest_thread * 100.0
+            own.busiest_thread * 100.0,
+            self.network
         )?;
         if let Some(server) = &self.server {
             write!(f, ", server {:.4} ({:.2} CPUs)", server.us_per_op, server.cpus)?;
@@ -269,6 +279,9 @@ impl fmt::Display for LoadReport {
                 writeln!(f, "{what}: {text}")?;
             }
         }
+        if let Some(note) = &self.network_note {
+            writeln!(f, "network auto: {note}")?;
+        }
         self.warnings.iter().try_for_each(|warning| writeln!(f, "warning: {warning}"))
     }
 }
@@ -279,6 +292,7 @@ mod tests {
     use super::super::{Endpoint, LoadOptions};
     use super::*;
     use crate::cost::ThreadCost;
+    use boxcar_sys::Backend;
 
     fn report(own_ms: u64, server_ms: u64) -> LoadReport {
         let options = LoadOptions::new(Endpoint::Unix("/nowhere".into()));
@@ -291,7 +305,8 @@ mod tests {
             own: ThreadCost { user: Duration::from_millis(own_ms), system: Duration::ZERO },
             server: Some(Duration::from_millis(server_ms)),
         });
-        LoadReport::new(&options, tally, false)
+        let network = Chosen { backend: Backend::Epoll, note: Some("no luck".to_owned()) };
+        LoadReport::new(&options, network, tally, false)
     }
 
     #[test]
@@ -305,6 +320,14 @@ mod tests {
         assert!(report.warnings.is_empty() && report.clean(), "{report}");
         let text = serde_json::to_string(&report).unwrap();
         assert_eq!(serde_json::from_str::<LoadReport>(&text).unwrap().completed, report.completed);
+    }
+
+    #[test]
+    fn the_interface_is_told() {
+        let report = report(80, 500);
+        assert_eq!(report.network, "epoll");
+        let text = report.to_string();
+        assert!(text.contains("8 %, epoll)") && text.contains("network auto: no luck\n"), "{text}");
     }
 
     #[test]

@@ -13,9 +13,11 @@ use super::requests::{Requests, Shares};
 use super::rows::{Access, Family, Ledger, World, find};
 use super::script::{RowRequests, Script, Source};
 use super::tally::{Tally, Window};
+use super::transport::Transport;
 use super::worker::{Look, Shared, Worker};
 use super::{Extent, LoadError, LoadOptions, Pace};
 use crate::cost::ProcessClock;
+use boxcar_sys::Backend;
 use boxcar_sys::affinity::{CpuList, pin_current_thread};
 use boxcar_sys::process::raise_open_files_limit;
 use std::ops::Range;
@@ -31,8 +33,9 @@ const PROGRESS: Duration = Duration::from_millis(250);
 const PRELOAD_DEPTH: usize = 64;
 const PRELOAD_BYTES: usize = 1 << 20;
 
-/// File descriptors that a run needs beside its connections: epoll, timers, standard streams.
+/// File descriptors that a run needs beside its connections: the log, standard streams, and those of each thread's driver.
 const SPARE_FILES: u64 = 64;
+const FILES_PER_THREAD: u64 = 8;
 
 /// From the workers' being ready to the start, so that all of them begin together.
 const START_DELAY: Duration = Duration::from_millis(2);
@@ -53,7 +56,7 @@ pub fn run(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<LoadReport, LoadError> {
     options.check()?;
-    let wanted = options.connections as u64 + SPARE_FILES;
+    let wanted = options.connections as u64 + options.threads as u64 * FILES_PER_THREAD + SPARE_FILES;
     let limit = raise_open_files_limit(wanted)?;
     if limit < wanted {
         return Err(LoadError::Options(format!(
@@ -62,6 +65,7 @@ pub fn run(
         )));
     }
     let server = options.server_pid.map(server_clock).transpose()?;
+    let network = options.network.choose()?;
     let mut log = Log::create(options)?;
     let samples = keys::prepare(options.distribution, options.keys, options.seed);
     let world = Arc::new(world(options));
@@ -79,9 +83,9 @@ pub fn run(
                 let (start, started) = channel();
                 let (events, shared, samples) = (events.clone(), &shared, Arc::clone(&samples));
                 let world = Arc::clone(&world);
-                let server = server.filter(|_| index == 0);
+                let (backend, server) = (network.backend, server.filter(|_| index == 0));
                 scope.spawn(move || {
-                    let own = Own { index, samples, world, server };
+                    let own = Own { index, backend, samples, world, server };
                     let outcome = work(shared, own, &events, &started);
                     // The receiver waits for every worker; if it is gone, a panic is on its way already.
                     let _gone = events.send(Event::Finished(outcome.map(Box::new)));
@@ -93,7 +97,7 @@ pub fn run(
         supervise(&shared, &inbox, starts, log.as_mut(), progress)
     })?;
     log.map_or(Ok(()), Log::close)?;
-    Ok(LoadReport::new(options, tally, stop.load(Ordering::Relaxed)))
+    Ok(LoadReport::new(options, network, tally, stop.load(Ordering::Relaxed)))
 }
 
 /// What all requests of a run have in common.
@@ -200,6 +204,7 @@ fn part(total: u64, index: usize, whole: usize) -> Range<u64> {
 /// What a worker gets.
 struct Own {
     index: usize,
+    backend: Backend,
     samples: Arc<[u32]>,
     world: Arc<World>,
     server: Option<ProcessClock>,
@@ -212,19 +217,19 @@ fn work(
     events: &Sender<Event>,
     started: &Receiver<Instant>,
 ) -> Result<Tally, LoadError> {
-    let Own { index, samples, world, server } = own;
+    let Own { index, backend, samples, world, server } = own;
     let options = shared.options;
     if let Some(&cpu) = options.cpus.cpus().get(index % options.cpus.len().max(1)) {
         pin_current_thread(&CpuList::from_iter([cpu]))
             .map_err(|error| LoadError::Options(format!("cannot run on CPU {cpu}: {error}")))?;
     }
     let keys = part(options.keys, index, options.threads);
-    let mut worker = connected(index, shared, &world)?;
+    let mut worker = connected(index, backend, shared, &world)?;
     if options.preload {
         preload(&mut worker, keys.clone(), &world)?;
     }
     if options.plain().is_none() {
-        worker.tally = Tally::with_rows(options.mix.shares().len());
+        worker.clients.tally = Tally::with_rows(options.mix.shares().len());
     }
     let seed = options.seed.wrapping_add(1 + index as u64);
     let mut script = Script {
@@ -235,7 +240,7 @@ fn work(
     };
     // The supervisor waits for every worker; without it there is nothing left to do.
     let _gone = events.send(Event::Ready);
-    let Ok(start) = started.recv() else { return Ok(worker.tally) };
+    let Ok(start) = started.recv() else { return Ok(worker.clients.tally) };
     std::thread::sleep(start.saturating_duration_since(Instant::now()));
     let start = start.duration_since(shared.epoch).as_nanos() as u64;
     let measured_from = start + options.warmup.as_nanos() as u64;
@@ -248,8 +253,8 @@ fn work(
     };
     let course = Course { measured_from, ends_at, quota };
     if options.hlog.is_some() {
-        let (events, rows) = (events.clone(), worker.tally.rows.len());
-        worker.tally.log = Some(Recorder::new(index, rows, measured_from, move |interval| {
+        let (events, rows) = (events.clone(), worker.clients.tally.rows.len());
+        worker.clients.tally.log = Some(Recorder::new(index, rows, measured_from, move |interval| {
             // The receiver waits for every worker; if it is gone, a panic is on its way already.
             let _gone = events.send(Event::Interval(interval));
         }));
@@ -263,14 +268,19 @@ fn work(
             open::run(&mut worker, &mut script, course, Schedule { origin, interval }, window)?;
         }
     }
-    if let Some(log) = worker.tally.log.take() {
+    if let Some(log) = worker.clients.tally.log.take() {
         log.finish();
     }
-    Ok(worker.tally)
+    Ok(worker.clients.tally)
 }
 
 /// A worker with all its connections open.
-fn connected<'a>(index: usize, shared: &'a Shared<'a>, world: &Arc<World>) -> Result<Worker<'a>, LoadError> {
+fn connected<'a>(
+    index: usize,
+    backend: Backend,
+    shared: &'a Shared<'a>,
+    world: &Arc<World>,
+) -> Result<Worker<'a>, LoadError> {
     let options = shared.options;
     let look = match options.plain() {
         Some(_) => Look::Plain,
@@ -281,10 +291,11 @@ fn connected<'a>(index: usize, shared: &'a Shared<'a>, world: &Arc<World>) -> Re
     let connections = part(options.connections as u64, index, options.threads)
         .map(|number| {
             let socket = connect(&options.endpoint, options.protocol)?;
-            Ok(Connection::new(socket, number, shape, options.requests_per_connection()))
+            Ok((Connection::new(number, shape, options.requests_per_connection()), socket))
         })
         .collect::<Result<Vec<_>, LoadError>>()?;
-    Worker::new(index, shared, connections, look)
+    let transport = Transport::open(backend, connections.len())?;
+    Ok(Worker::new(index, shared, transport, connections, look))
 }
 
 fn source(options: &LoadOptions, world: &Arc<World>) -> Source {
@@ -304,7 +315,7 @@ fn source(options: &LoadOptions, world: &Arc<World>) -> Source {
 
 /// Loads the keys of `range` for every data type of the mix, and forgets what that took.
 fn preload(worker: &mut Worker<'_>, range: Range<u64>, world: &Arc<World>) -> Result<(), LoadError> {
-    let options = worker.shared.options;
+    let options = worker.clients.shared.options;
     if range.is_empty() {
         return Ok(());
     }
@@ -348,7 +359,7 @@ fn load(
     let mut script = Script { source, keys: Keys::sequence(range), depth, together: false };
     let course = Course { measured_from: 0, ends_at: u64::MAX, quota };
     closed::run(worker, &mut script, course, Window::new(u64::MAX, None))?;
-    let tally = std::mem::replace(&mut worker.tally, Tally::new());
+    let tally = std::mem::replace(&mut worker.clients.tally, Tally::new());
     match tally.error.or(tally.mismatch) {
         Some(first) => Err(LoadError::Preload { errors: tally.errors + tally.mismatches, first }),
         None => Ok(()),

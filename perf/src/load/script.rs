@@ -28,12 +28,18 @@ pub(super) enum Source {
 }
 
 impl Script {
-    /// The next `count` requests of connection number `connection`, noted in its journal if one is kept.
+    /// Appends the next `count` requests of connection number `connection`, noted in its journal if one is kept.
     #[inline]
-    pub fn encode(&mut self, count: usize, connection: u64, journal: &mut VecDeque<Asked>) -> &[u8] {
-        match &mut self.source {
-            Source::Plain(requests) => requests.encode(count, &mut self.keys),
-            Source::Rows(requests) => requests.encode(count, &mut self.keys, connection, journal),
+    pub fn encode(
+        &mut self,
+        count: usize,
+        connection: u64,
+        journal: &mut VecDeque<Asked>,
+        out: &mut Vec<u8>,
+    ) {
+        match &self.source {
+            Source::Plain(requests) => requests.encode(count, &mut self.keys, out),
+            Source::Rows(requests) => requests.encode(count, &mut self.keys, connection, journal, out),
         }
     }
 }
@@ -48,7 +54,6 @@ pub(super) struct RowRequests {
     /// Number of keys, and of connections between which they are divided for writing while replies are verified;
     /// `None`: any connection writes any key (keys are loaded in sequence, each by one).
     owners: Option<(u64, u64)>,
-    bytes: Vec<u8>,
 }
 
 impl RowRequests {
@@ -63,25 +68,22 @@ impl RowRequests {
                 ((u128::from(sum) << 32) / u128::from(total)) as u64
             })
             .collect();
-        RowRequests { shares: shares.to_vec(), below, world, owners, bytes: Vec::new() }
+        RowRequests { shares: shares.to_vec(), below, world, owners }
     }
 
     fn encode(
-        &mut self,
+        &self,
         count: usize,
         keys: &mut Keys,
         connection: u64,
         journal: &mut VecDeque<Asked>,
-    ) -> &[u8] {
-        let mut bytes = std::mem::take(&mut self.bytes);
-        bytes.clear();
+        out: &mut Vec<u8>,
+    ) {
         for _ in 0..count {
             let asked = self.draw(keys, connection);
-            (asked.row.encode)(&mut Command { out: &mut bytes, world: &self.world }, &asked);
+            (asked.row.encode)(&mut Command { out, world: &self.world }, &asked);
             journal.push_back(asked);
         }
-        self.bytes = bytes;
-        &self.bytes
     }
 
     fn draw(&self, keys: &mut Keys, connection: u64) -> Asked {

@@ -1,27 +1,19 @@
-//! What both loops share: a thread's connections, its epoll instance and its clock.
+//! What both loops share: a thread's connections, what they count, and how what the transport tells reaches a loop.
 
 use super::connection::{Answer, Arrived, Connection, Reading};
 use super::endpoint::{Protocol, reconnect};
 use super::rows::World;
+use super::script::Script;
 use super::tally::Tally;
+use super::transport::Transport;
 use super::{LoadError, LoadOptions};
-use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use boxcar_sys::{Handler, ListenerId, Token};
+use socket2::Socket;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Instant;
-
-/// Bytes taken by one read: several pipelines' worth of replies, and still in the L2 cache.
-const RECEIVE_BUFFER: usize = 128 * 1024;
-
-/// Events taken by one epoll_wait.
-const EVENTS: usize = 256;
-
-/// No wait is longer than this, so that a stop is noticed soon although the server is silent.
-const LONGEST_WAIT_MS: u64 = 50;
-
-/// The token of the open loop's timer; connections have their index.
-pub(super) const TIMER: u64 = u64::MAX;
+use std::time::{Duration, Instant};
 
 /// What the threads of a run share.
 #[derive(Debug)]
@@ -51,18 +43,29 @@ impl Shared<'_> {
 }
 
 /// One thread of the generator.
+#[derive(Debug)]
 pub(super) struct Worker<'a> {
+    pub transport: Transport,
+    pub clients: Clients<'a>,
+}
+
+/// A thread's connections.
+#[derive(Debug)]
+pub(super) struct Clients<'a> {
     pub index: usize,
     pub shared: &'a Shared<'a>,
     pub connections: Vec<Connection>,
     pub tally: Tally,
-    epoll: Epoll,
-    events: Vec<EpollEvent>,
-    buffer: Vec<u8>,
     replies: u64,
     look: Look,
-    /// What the last read answered, oldest first; empty for plain requests.
+    /// What the last receive answered, oldest first; empty for plain requests.
     pub answers: Vec<Answer>,
+    /// Connections that may have something to send, each once.
+    ready: Vec<usize>,
+    /// Connections whose socket is gone and is to be replaced.
+    gone: Vec<usize>,
+    /// Buffers of batches that have left: as many as have ever been under way at once, at most one a connection.
+    spare: Vec<Vec<u8>>,
 }
 
 /// How closely a worker looks at replies.
@@ -76,127 +79,157 @@ pub(super) enum Look {
     Verified(Arc<World>),
 }
 
+/// What a loop does about what has arrived.
+pub(super) trait Pacing<'a> {
+    /// The connections that it paces.
+    fn clients(&mut self) -> &mut Clients<'a>;
+
+    /// Replies to a connection have arrived, at `now`; [`Clients::answers`] tells more about them. What the connection may send
+    /// after that waits for the end of the turn: see [`Clients::enqueue`].
+    fn arrived(&mut self, index: usize, now: u64, arrived: Arrived);
+}
+
 impl<'a> Worker<'a> {
-    /// A worker over ready connections.
+    /// A worker over ready sockets, one for each connection.
     pub fn new(
         index: usize,
         shared: &'a Shared<'a>,
-        connections: Vec<Connection>,
+        mut transport: Transport,
+        connections: Vec<(Connection, Socket)>,
         look: Look,
-    ) -> Result<Worker<'a>, LoadError> {
-        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(io::Error::from)?;
-        for (token, connection) in connections.iter().enumerate() {
-            let event = EpollEvent::new(EpollFlags::EPOLLIN, token as u64);
-            epoll.add(&connection.socket, event).map_err(io::Error::from)?;
-        }
-        Ok(Worker {
+    ) -> Worker<'a> {
+        let open = connections.into_iter().enumerate().map(|(index, (mut connection, socket))| {
+            transport.register(index, &mut connection, socket);
+            connection
+        });
+        let connections = open.collect();
+        let clients = Clients {
             index,
             shared,
             connections,
             tally: Tally::new(),
-            epoll,
-            events: vec![EpollEvent::empty(); EVENTS],
-            buffer: vec![0; RECEIVE_BUFFER],
             replies: 0,
             look,
             answers: Vec::new(),
-        })
+            ready: Vec::new(),
+            gone: Vec::new(),
+            spare: Vec::new(),
+        };
+        Worker { transport, clients }
     }
+}
 
-    /// Adds a timer to what is waited for.
-    pub fn watch_timer(&self, timer: &nix::sys::timerfd::TimerFd) -> Result<(), LoadError> {
-        Ok(self.epoll.add(timer, EpollEvent::new(EpollFlags::EPOLLIN, TIMER)).map_err(io::Error::from)?)
-    }
+/// One turn: hands over what was sent, waits until something happens or until `deadline`, and tells `pacing`.
+pub(super) fn turn<'a>(
+    transport: &mut Transport,
+    pacing: &mut impl Pacing<'a>,
+    now: u64,
+    deadline: u64,
+) -> Result<(), LoadError> {
+    let mut events = Events { pacing, failure: None, lifetime: std::marker::PhantomData };
+    transport.turn(Duration::from_nanos(deadline.saturating_sub(now)), &mut events)?;
+    events.failure.map_or(Ok(()), Err)?;
+    pacing.clients().reopen(transport)
+}
 
-    /// Waits until something happens, until `deadline`, or for 50 ms, whichever is first. Returns the number of events.
-    pub fn wait(&mut self, now: u64, deadline: u64) -> Result<usize, LoadError> {
-        let left = deadline.saturating_sub(now);
-        let milliseconds = if left == 0 { 0 } else { (left / 1_000_000 + 1).min(LONGEST_WAIT_MS) };
-        let timeout = EpollTimeout::from(milliseconds as u16);
-        match self.epoll.wait(&mut self.events, timeout) {
-            Ok(count) => Ok(count),
-            Err(nix::errno::Errno::EINTR) => Ok(0),
-            Err(error) => Err(io::Error::from(error).into()),
+impl Clients<'_> {
+    /// Notes that a connection may have something to send, once.
+    #[inline]
+    pub fn enqueue(&mut self, index: usize) {
+        let connection = &mut self.connections[index];
+        if !connection.queued {
+            connection.queued = true;
+            self.ready.push(index);
         }
     }
 
-    /// Token and flags of event number `index` of the last wait.
-    #[inline]
-    pub fn event(&self, index: usize) -> (u64, EpollFlags) {
-        let event = self.events[index];
-        (event.data(), event.events())
+    /// Takes the connections that may have something to send; [`Clients::served`] gives the list's memory back.
+    pub fn take_ready(&mut self) -> Vec<usize> {
+        for &index in &self.ready {
+            self.connections[index].queued = false;
+        }
+        std::mem::take(&mut self.ready)
     }
 
-    /// Reads once from connection `token`.
+    /// See [`Clients::take_ready`].
+    pub fn served(&mut self, mut list: Vec<usize>) {
+        if self.ready.is_empty() {
+            list.clear();
+            self.ready = list;
+        }
+    }
+
+    /// The next `count` requests of a connection, with whatever must go before them.
     #[inline]
-    pub fn receive(&mut self, token: usize) -> Result<Option<Arrived>, LoadError> {
-        let connection = &mut self.connections[token];
+    pub fn batch(&mut self, index: usize, count: u64, script: &mut Script) -> Vec<u8> {
+        let mut batch = self.spare.pop().unwrap_or_default();
+        batch.clear();
+        let connection = &mut self.connections[index];
+        connection.greet(&mut batch);
+        script.encode(count as usize, connection.number, &mut connection.journal, &mut batch);
+        connection.remaining -= count;
+        connection.inflight += count as u32;
+        self.tally.sent(count);
+        batch
+    }
+
+    /// Gives a batch to the transport.
+    #[inline]
+    pub fn send(&mut self, index: usize, batch: Vec<u8>, transport: &mut Transport) -> Result<(), LoadError> {
+        let outcome = transport.send(&mut self.connections[index], batch);
+        self.spare.extend(outcome.map_err(|error| self.lost(error))?);
+        Ok(())
+    }
+
+    /// Whether a connection has had all the requests that one gets. If so, and nothing is under way on it, it begins to be
+    /// closed, and is enqueued once it is open anew.
+    #[inline]
+    pub fn renew_if_spent(&mut self, index: usize, transport: &mut Transport) -> bool {
+        let connection = &mut self.connections[index];
+        let spent = connection.remaining == 0;
+        if spent && connection.is_idle() {
+            connection.renewing = true;
+            transport.close(connection);
+        }
+        spent
+    }
+
+    /// Opens the connections anew whose sockets are gone.
+    fn reopen(&mut self, transport: &mut Transport) -> Result<(), LoadError> {
+        let options = self.shared.options;
+        while let Some(index) = self.gone.pop() {
+            let socket = reconnect(&options.endpoint)?;
+            let connection = &mut self.connections[index];
+            connection.renew(options.requests_per_connection(), options.protocol == Protocol::Resp3);
+            transport.register(index, connection, socket);
+            self.tally.reconnects += 1;
+            self.enqueue(index);
+        }
+        Ok(())
+    }
+
+    /// Takes what has arrived on a connection.
+    #[inline]
+    fn receive(&mut self, index: usize, data: &[u8]) -> Result<Arrived, LoadError> {
+        let connection = &mut self.connections[index];
         let reading = match &self.look {
             Look::Plain => Reading::Plain,
             Look::Journaled => Reading::Journaled,
             Look::Verified(world) => Reading::Verified(world),
         };
         self.answers.clear();
-        let outcome = connection.receive(&mut self.buffer, reading, &mut self.answers);
-        let arrived = match outcome {
-            Ok(None) => return Ok(None),
-            Ok(Some(Ok(arrived))) => arrived,
-            Ok(Some(Err(source))) => return Err(LoadError::Reply { source }),
-            Err(error) => return Err(self.lost(error)),
-        };
+        let arrived = connection.receive(data, reading, &mut self.answers)?;
         connection.inflight = connection
             .inflight
             .checked_sub(arrived.replies)
             .ok_or_else(|| LoadError::Unasked { endpoint: self.shared.options.endpoint.clone() })?;
         self.replies += u64::from(arrived.replies);
-        Ok(Some(arrived))
+        Ok(arrived)
     }
 
     /// Publishes the number of replies for the progress line.
     pub fn publish(&self) {
         self.shared.completed[self.index].store(self.replies, Ordering::Relaxed);
-    }
-
-    /// Writes what the socket did not take before, once it takes more.
-    pub fn flush(&mut self, token: usize) -> Result<(), LoadError> {
-        let connection = &mut self.connections[token];
-        let outcome = connection.flush();
-        let done = !connection.has_unsent();
-        outcome.map_err(|error| self.lost(error))?;
-        if done { self.want_write(token, false) } else { Ok(()) }
-    }
-
-    /// Called after a send: asks for a sign when the socket takes more, if it did not take all.
-    #[inline]
-    pub fn after_send(&self, token: usize, outcome: io::Result<()>) -> Result<(), LoadError> {
-        outcome.map_err(|error| self.lost(error))?;
-        if self.connections[token].has_unsent() { self.want_write(token, true) } else { Ok(()) }
-    }
-
-    /// Closes connection `token` and opens it anew, if it has had all the requests that one connection gets. Called when
-    /// nothing is under way on it.
-    #[inline]
-    pub fn renew_if_spent(&mut self, token: usize) -> Result<(), LoadError> {
-        if self.connections[token].remaining > 0 { Ok(()) } else { self.renew(token) }
-    }
-
-    fn renew(&mut self, token: usize) -> Result<(), LoadError> {
-        let options = self.shared.options;
-        let socket = reconnect(&options.endpoint)?;
-        self.epoll
-            .add(&socket, EpollEvent::new(EpollFlags::EPOLLIN, token as u64))
-            .map_err(io::Error::from)?;
-        let greet = options.protocol == Protocol::Resp3;
-        // The old socket is closed by this, which takes it out of epoll's sight, too.
-        self.connections[token].renew(socket, options.requests_per_connection(), greet);
-        self.tally.reconnects += 1;
-        Ok(())
-    }
-
-    fn want_write(&self, token: usize, wanted: bool) -> Result<(), LoadError> {
-        let flags = if wanted { EpollFlags::EPOLLIN | EpollFlags::EPOLLOUT } else { EpollFlags::EPOLLIN };
-        let mut event = EpollEvent::new(flags, token as u64);
-        Ok(self.epoll.modify(&self.connections[token].socket, &mut event).map_err(io::Error::from)?)
     }
 
     fn lost(&self, error: io::Error) -> LoadError {
@@ -205,6 +238,10 @@ impl<'a> Worker<'a> {
             io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
                 LoadError::Closed { endpoint }
             }
+            // Only what was begun in the middle of the run can still fail to connect.
+            io::ErrorKind::ConnectionRefused | io::ErrorKind::TimedOut => {
+                LoadError::Connect { endpoint, source: error }
+            }
             _ => LoadError::Io(error),
         }
     }
@@ -212,5 +249,58 @@ impl<'a> Worker<'a> {
     /// Requests sent and not answered, on all connections.
     pub fn inflight(&self) -> u64 {
         self.connections.iter().map(|connection| u64::from(connection.inflight)).sum()
+    }
+}
+
+/// Passes a turn's events on, up to the first failure.
+struct Events<'l, 'a, P> {
+    pacing: &'l mut P,
+    failure: Option<LoadError>,
+    lifetime: std::marker::PhantomData<&'a ()>,
+}
+
+impl<'a, P: Pacing<'a>> Handler for Events<'_, 'a, P> {
+    fn accepted(&mut self, _: ListenerId, _: OwnedFd) {
+        unreachable!("the generator listens nowhere");
+    }
+
+    #[inline]
+    fn received(&mut self, token: Token, data: &mut [u8]) -> boxcar_sys::Reading {
+        if self.failure.is_none() {
+            let clients = self.pacing.clients();
+            match clients.receive(token.index(), data) {
+                Ok(arrived) => {
+                    let now = clients.shared.now();
+                    self.pacing.arrived(token.index(), now, arrived);
+                }
+                Err(error) => self.failure = Some(error),
+            }
+        }
+        boxcar_sys::Reading::Continue
+    }
+
+    fn read_closed(&mut self, _: Token, error: Option<io::Error>) {
+        let error = error.unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into());
+        self.failure.get_or_insert(self.pacing.clients().lost(error));
+    }
+
+    #[inline]
+    fn sent(&mut self, token: Token, buffer: Vec<u8>, result: io::Result<()>) {
+        let clients = self.pacing.clients();
+        clients.spare.push(buffer);
+        let connection = &mut clients.connections[token.index()];
+        connection.sending = false;
+        if let Err(error) = result {
+            self.failure.get_or_insert(clients.lost(error));
+        } else if connection.inflight == 0 || connection.owed > 0 {
+            // The replies were here first, or more has come due: this alone was waited for.
+            clients.enqueue(token.index());
+        }
+    }
+
+    fn doorbell(&mut self) {}
+
+    fn closed(&mut self, token: Token) {
+        self.pacing.clients().gone.push(token.index());
     }
 }
