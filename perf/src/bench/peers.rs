@@ -277,7 +277,7 @@ fn fixed_rates(capacities: &Capacities) -> Vec<Workload> {
             workloads.push(Workload {
                 name: format!("depth {depth} GET at {:.0} % of {whose}'s core", share * 100.0),
                 rate: Some((share * capacity).round()),
-                auto_batch: depth > 1,
+                burst: depth,
                 ..Workload::plain(depth, false)
             });
         }
@@ -289,7 +289,7 @@ fn sweep(depth: usize, share: f64) -> Workload {
     Workload {
         name: format!("depth {depth} GET, {:.0} % of its own core", share * 100.0),
         share: Some(share),
-        auto_batch: depth > 1,
+        burst: depth,
         ..Workload::plain(depth, false)
     }
 }

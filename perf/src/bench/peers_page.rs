@@ -84,8 +84,8 @@ fn latency(record: &Record) -> Option<Section> {
     (!figures.is_empty()).then(|| Section {
         title: "Latency at the same rate".to_owned(),
         text: "Open loop: requests are due at fixed times whatever the replies do, and latency counts from when a request was due, so that a stall \
-               is felt by all who would have come meanwhile. At depth 16, connections batch by themselves: what comes due while a reply is outstanding leaves \
-               together, up to 16 in a write. The axis is stretched towards its end: from p90 to p99 is as far as from p99 to p99.9. \
+               is felt by all who would have come meanwhile. At depth 16, sixteen requests come due at once on a connection and leave in one \
+               write, as whole pipelines do. The axis is stretched towards its end: from p90 to p99 is as far as from p99 to p99.9. \
                A server that answered less than the rate has no latency at it, only a queue, and is left out of the drawing."
             .to_owned(),
         figures,

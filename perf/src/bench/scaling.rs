@@ -106,7 +106,7 @@ impl ScalingArguments {
             let paced = |workload: &Workload| Workload {
                 name: format!("{} at {:.0} %", workload.name, SHARE * 100.0),
                 share: Some(SHARE),
-                auto_batch: workload.depth > 1,
+                burst: workload.depth,
                 ..workload.clone()
             };
             plan.workloads = plan.workloads.iter().map(paced).collect();

@@ -10,6 +10,9 @@ use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
+/// The generator's threads have CPUs to themselves and poll when the next request is due within this time.
+const POLL: Duration = Duration::from_micros(100);
+
 /// A workload. In a scenario file every field but `about` may be left out; the file's name is its name.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
@@ -34,6 +37,8 @@ pub struct Workload {
     /// Open loop: what comes due while a connection waits for a reply leaves together, up to `depth` requests in a write, as
     /// with a client that batches by itself.
     pub auto_batch: bool,
+    /// Open loop: so many requests come due at once on a connection, at most `depth`.
+    pub burst: usize,
     /// Open loop: requests a second. Absent: closed loop.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate: Option<f64>,
@@ -54,6 +59,7 @@ impl Default for Workload {
             value_size: "64".to_owned(),
             zipf: None,
             auto_batch: false,
+            burst: 1,
             rate: None,
             share: None,
         }
@@ -98,6 +104,7 @@ impl Workload {
         let rules = [
             (!self.about.is_empty(), "about: say what it stands for"),
             (self.rate.is_none() || self.share.is_none(), "rate, share: only one of them"),
+            (self.burst == 1 || self.paced(), "burst: give a rate or a share"),
             (self.share.is_none_or(|share| share > 0.0 && share <= 1.0), "share: above 0, at most 1"),
         ];
         // What else may be wrong, the generator refuses with its own words.
@@ -137,6 +144,8 @@ impl Workload {
             values: Values::of(self.value_size.parse().map_err(LoadError::Options)?),
             mix: self.mix.parse().map_err(LoadError::Options)?,
             auto_batch: self.auto_batch && rate.is_some(),
+            burst: if rate.is_some() { self.burst } else { 1 },
+            poll: POLL,
             pace: rate.map_or(Pace::Closed, Pace::Open),
             warmup,
             extent: Extent::Time(measure),
@@ -163,6 +172,9 @@ impl Workload {
         }
         if self.auto_batch {
             words.push_str(" --auto-batch");
+        }
+        if self.paced() {
+            words.push_str(&format!(" --burst {} --poll-us {}", self.burst, POLL.as_micros()));
         }
         match (self.rate, self.share) {
             (Some(rate), _) => words.push_str(&format!(" --rate {rate:.0}")),
@@ -230,7 +242,8 @@ mod tests {
             #[command(flatten)]
             load: LoadArguments,
         }
-        let workload = Workload { zipf: Some(0.99), rate: Some(1000.0), ..Workload::plain(16, true) };
+        let workload =
+            Workload { zipf: Some(0.99), rate: Some(1000.0), burst: 4, ..Workload::plain(16, true) };
         let second = Duration::from_secs(1);
         let command = workload.command(&CpuList::from_iter([1]), second, second);
         let words = command.replace("PORT", "1").replace("PID", "1");

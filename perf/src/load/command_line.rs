@@ -92,6 +92,14 @@ pub struct LoadArguments {
     /// write of at most --pipeline requests, as with a client that batches by itself.
     #[arg(long)]
     auto_batch: bool,
+    /// Open loop: so many requests come due at once on a connection, at most --pipeline, as with a client that sends whole
+    /// pipelines.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    burst: usize,
+    /// Open loop: poll instead of sleeping when the next request is due in less than this many microseconds. For threads that have a
+    /// CPU to themselves: waking up may take longer than a request.
+    #[arg(long, value_name = "US", default_value_t = 0)]
+    poll_us: u64,
     /// Measure open loops at rising rates until the server does not keep up (answers less than 99 % in time) or its p99
     /// explodes, and say where the knee is. --duration is that of each rate; --rate is the first one, without it a tenth
     /// of what a closed loop reaches.
@@ -212,6 +220,8 @@ impl LoadArguments {
             expire: self.expire,
             churn: self.requests_per_connection,
             auto_batch: self.auto_batch,
+            burst: self.burst,
+            poll: Duration::from_micros(self.poll_us),
             seed: self.seed,
             pace: self.rate.map_or(Pace::Closed, Pace::Open),
             warmup: self.warmup,

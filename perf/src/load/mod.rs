@@ -204,6 +204,11 @@ pub struct LoadOptions {
     /// Open loop: what comes due on a connection while a reply is outstanding waits for it, and leaves together in one
     /// write of at most `pipeline` requests, as with a client that batches by itself.
     pub auto_batch: bool,
+    /// Open loop: so many requests come due at once on a connection, and leave in one write if nothing is outstanding; 1 to `pipeline`.
+    pub burst: usize,
+    /// Open loop: a thread that has less than this until the next request is due polls instead of sleeping. For threads
+    /// that have a CPU to themselves.
+    pub poll: Duration,
     /// Seed of all that is random.
     pub seed: u64,
     /// Closed or open loop.
@@ -242,6 +247,8 @@ impl LoadOptions {
             expire: None,
             churn: None,
             auto_batch: false,
+            burst: 1,
+            poll: Duration::ZERO,
             seed: 1,
             pace: Pace::Closed,
             warmup: Duration::ZERO,
@@ -296,6 +303,14 @@ impl LoadOptions {
             (
                 !self.auto_batch || self.pace != Pace::Closed,
                 "automatic batching is for the open loop: give a rate".to_owned(),
+            ),
+            (
+                (1..=self.pipeline).contains(&self.burst),
+                "a burst is at least one request, and at most the pipeline's depth".to_owned(),
+            ),
+            (
+                self.burst == 1 || self.pace != Pace::Closed,
+                "bursts are for the open loop: give a rate".to_owned(),
             ),
             (
                 !self.verify || self.keys <= MAX_VERIFIED_KEYS,

@@ -2,8 +2,9 @@
 //!
 //! Latency counts from the moment a request was *due*, not from the moment it was sent, so a stall of the server is
 //! charged to every request that came due during it, as its clients would feel it (what a closed loop leaves out is
-//! known as coordinated omission). Request number `i` of a worker is due at `origin + i x interval` and belongs to
-//! connection `i mod connections`; so nothing has to be remembered of a request but its number.
+//! known as coordinated omission). Requests come due in bursts of one or more: burst number `b` of a worker is due at
+//! `origin + b x burst x interval` and belongs to connection `b mod connections`; so nothing has to be remembered of a request
+//! but its number.
 
 use super::LoadError;
 use super::closed::Course;
@@ -22,14 +23,28 @@ const DRAIN: u64 = 10_000_000_000;
 pub(super) struct Schedule {
     /// When the first request is due, in nanoseconds of the run's clock.
     pub origin: u64,
-    /// Nanoseconds from one request to the next of this worker.
+    /// Nanoseconds from one request to the next of this worker, on average.
     pub interval: f64,
+    /// Requests that come due together, on one connection; at least 1.
+    pub burst: u64,
 }
 
 impl Schedule {
     #[inline]
     fn due(&self, number: u64) -> u64 {
-        self.origin + (number as f64 * self.interval) as u64
+        self.origin + ((number - number % self.burst) as f64 * self.interval) as u64
+    }
+
+    /// Which of `connections` request `number` belongs to.
+    #[inline]
+    fn connection(&self, number: u64, connections: u64) -> usize {
+        (number / self.burst % connections) as usize
+    }
+
+    /// Number of a connection's request, of those that it has the one at position `at`.
+    #[inline]
+    fn number(&self, connection: usize, at: u64, connections: u64) -> u64 {
+        (at / self.burst * connections + connection as u64) * self.burst + at % self.burst
     }
 
     /// Number of the first request that is due at `time` or later.
@@ -112,8 +127,12 @@ impl OpenLoop<'_, '_> {
                 // The kernel gets what was sent now.
                 self.leave(now);
             }
-            turn(transport, &mut self, now, due)?;
+            let began = now;
+            let idle = turn(transport, &mut self, now, due)?;
             now = self.clients.shared.now();
+            if idle {
+                self.window.idled(now - began);
+            }
             self.clients.publish();
             self.clients.tally.advance_log(now);
             if now >= self.course.ends_at {
@@ -137,7 +156,7 @@ impl OpenLoop<'_, '_> {
             if due > now {
                 break;
             }
-            let index = (self.next % connections) as usize;
+            let index = self.schedule.connection(self.next, connections);
             let connection = &mut self.clients.connections[index];
             if connection.owed == 0 && room(self.script, connection) > 0 {
                 connection.held_by_us = Some(due);
@@ -189,7 +208,7 @@ impl OpenLoop<'_, '_> {
     fn record_oldest(&mut self, index: usize, now: u64, share: Option<u16>) {
         let connections = self.clients.connections.len() as u64;
         let connection = &mut self.clients.connections[index];
-        let number = connection.answered * connections + index as u64;
+        let number = self.schedule.number(index, connection.answered, connections);
         connection.answered += 1;
         if number >= self.first_measured {
             let latency = now.saturating_sub(self.schedule.due(number));
@@ -246,13 +265,27 @@ mod tests {
     #[test]
     fn a_schedule_finds_its_own_requests() {
         for interval in [1.0, 3.7, 1_000.0, 12_345.678] {
-            let schedule = Schedule { origin: 1_000, interval };
+            let schedule = Schedule { origin: 1_000, interval, burst: 1 };
             assert_eq!(schedule.first_from(0), 0);
             for time in [1_000, 1_001, 5_000, 999_999] {
                 let number = schedule.first_from(time);
                 assert!(schedule.due(number) >= time, "{interval} {time}");
                 assert!(number == 0 || schedule.due(number - 1) < time, "{interval} {time}");
             }
+        }
+    }
+
+    #[test]
+    fn bursts_are_due_together_on_one_connection_after_the_other() {
+        let schedule = Schedule { origin: 500, interval: 10.0, burst: 16 };
+        assert_eq!([0, 15, 16, 47, 48].map(|number| schedule.due(number)), [500, 500, 660, 820, 980]);
+        assert_eq!([0, 15, 16, 47, 48].map(|number| schedule.connection(number, 3)), [0, 0, 1, 2, 0]);
+        assert_eq!((schedule.first_from(501), schedule.first_from(660)), (16, 16));
+        let mut seen = [0_u64; 3];
+        for number in 0..1_000 {
+            let connection = schedule.connection(number, 3);
+            assert_eq!(schedule.number(connection, seen[connection], 3), number);
+            seen[connection] += 1;
         }
     }
 }

@@ -29,7 +29,7 @@ pub struct OwnCost {
     pub user_seconds: f64,
     /// Seconds in the kernel.
     pub system_seconds: f64,
-    /// Share of its wall time that the busiest thread was running, 0 to 1.
+    /// Share of its wall time that the busiest thread was running, without the time that it polled for nothing, 0 to 1.
     pub busiest_thread: f64,
 }
 
@@ -131,8 +131,10 @@ impl LoadReport {
         let per = |total: f64, count: f64| if count > 0.0 { total / count } else { 0.0 };
         let completed = tally.completed as f64;
         let own: Duration = tally.windows.iter().map(|span| span.own.total()).sum();
-        let busiest =
-            tally.windows.iter().map(|span| per(span.own.total().as_secs_f64(), span.wall.as_secs_f64()));
+        let busiest = tally.windows.iter().map(|span| {
+            let busy = span.own.total().saturating_sub(span.idle);
+            per(busy.as_secs_f64(), span.wall.as_secs_f64())
+        });
         let generator = OwnCost {
             us_per_op: per(own.as_secs_f64() * 1e6, completed),
             user_seconds: tally.windows.iter().map(|span| span.own.user.as_secs_f64()).sum(),
@@ -303,6 +305,7 @@ mod tests {
         tally.windows.push(Span {
             wall: Duration::from_secs(1),
             own: ThreadCost { user: Duration::from_millis(own_ms), system: Duration::ZERO },
+            idle: Duration::from_millis(20),
             server: Some(Duration::from_millis(server_ms)),
         });
         let network = Chosen { backend: Backend::Epoll, note: Some("no luck".to_owned()) };

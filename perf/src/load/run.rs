@@ -264,8 +264,9 @@ fn work(
         Pace::Closed => closed::run(&mut worker, &mut script, course, window)?,
         Pace::Open(rate) => {
             let interval = 1e9 * options.threads as f64 / rate;
-            let origin = start + (1e9 / rate * index as f64) as u64;
-            open::run(&mut worker, &mut script, course, Schedule { origin, interval }, window)?;
+            let burst = options.burst as u64;
+            let origin = start + (1e9 / rate * (index as u64 * burst) as f64) as u64;
+            open::run(&mut worker, &mut script, course, Schedule { origin, interval, burst }, window)?;
         }
     }
     if let Some(log) = worker.clients.tally.log.take() {
@@ -294,7 +295,7 @@ fn connected<'a>(
             Ok((Connection::new(number, shape, options.requests_per_connection()), socket))
         })
         .collect::<Result<Vec<_>, LoadError>>()?;
-    let transport = Transport::open(backend, connections.len())?;
+    let transport = Transport::open(backend, connections.len(), options.poll)?;
     Ok(Worker::new(index, shared, transport, connections, look))
 }
 

@@ -70,6 +70,8 @@ pub(super) struct Span {
     pub wall: Duration,
     /// CPU time of the worker.
     pub own: ThreadCost,
+    /// How much of it went into looking for what had not come yet.
+    pub idle: Duration,
     /// CPU time of the server, if this worker watches it.
     pub server: Option<Duration>,
 }
@@ -206,6 +208,7 @@ pub(super) struct Window {
     server: Option<ProcessClock>,
     opened: Option<Edge>,
     closed: bool,
+    idle: u64,
 }
 
 #[derive(Debug)]
@@ -218,7 +221,7 @@ struct Edge {
 impl Window {
     /// A window that opens at `opens_at` nanoseconds of the run's clock; `server` is whose CPU time is read.
     pub fn new(opens_at: u64, server: Option<ProcessClock>) -> Window {
-        Window { opens_at, server, opened: None, closed: false }
+        Window { opens_at, server, opened: None, closed: false, idle: 0 }
     }
 
     /// Whether what arrives now counts.
@@ -235,6 +238,14 @@ impl Window {
         }
     }
 
+    /// So many nanoseconds went into polling for nothing.
+    #[inline]
+    pub fn idled(&mut self, nanos: u64) {
+        if self.is_open() {
+            self.idle += nanos;
+        }
+    }
+
     /// Closes the window, if it is open, and notes its span.
     pub fn close(&mut self, now: u64, tally: &mut Tally) {
         if self.closed {
@@ -246,6 +257,7 @@ impl Window {
             tally.windows.push(Span {
                 wall: Duration::from_nanos(closed.at - opened.at),
                 own: closed.own.since(opened.own),
+                idle: Duration::from_nanos(self.idle),
                 server: closed.server.zip(opened.server).map(|(after, before)| after.saturating_sub(before)),
             });
         }

@@ -90,12 +90,14 @@ pub(super) struct Transport {
     driver: Driver,
     /// Timers are exact to the microsecond; otherwise to the millisecond, and the last one is spent polling.
     fine: bool,
+    /// A shorter wait than this is spent polling.
+    poll: Duration,
 }
 
 impl Transport {
-    /// Opens it for the calling thread, which alone may use it.
-    pub fn open(backend: Backend, connections: usize) -> Result<Transport, LoadError> {
-        Transport::with(backend, &options(backend, connections))
+    /// Opens it for the calling thread, which alone may use it. Waits that are to be shorter than `poll` do not sleep.
+    pub fn open(backend: Backend, connections: usize, poll: Duration) -> Result<Transport, LoadError> {
+        Ok(Transport { poll, ..Transport::with(backend, &options(backend, connections))? })
     }
 
     fn with(backend: Backend, options: &DriverOptions) -> Result<Transport, LoadError> {
@@ -105,7 +107,7 @@ impl Transport {
         let driver = Driver::open(backend, options).map_err(failed)?;
         let coarse = |name| driver.features().iter().any(|feature| feature.name == name && !feature.active);
         let fine = !coarse("epoll_pwait2");
-        Ok(Transport { driver, fine })
+        Ok(Transport { driver, fine, poll: Duration::ZERO })
     }
 
     /// Whether a batch leaves with the next turn, and not at once.
@@ -144,15 +146,17 @@ impl Transport {
         self.driver.close(connection.token.expect("a connection has a socket before it is used"));
     }
 
-    /// Waits until something happens, for `left`, or for 50 ms, whichever is first, and tells what has happened.
+    /// Waits until something happens, for `left`, or for 50 ms, whichever is first, and tells what has happened. Returns whether it
+    /// only polled.
     #[inline]
-    pub fn turn(&mut self, left: Duration, handler: &mut impl Handler) -> Result<(), LoadError> {
+    pub fn turn(&mut self, left: Duration, handler: &mut impl Handler) -> Result<bool, LoadError> {
         let wait = self.wait(left.min(LONGEST_WAIT));
-        Ok(self.driver.turn(wait, handler)?)
+        self.driver.turn(wait, handler)?;
+        Ok(wait == Wait::Poll)
     }
 
     fn wait(&self, left: Duration) -> Wait {
-        if left.is_zero() {
+        if left.is_zero() || left < self.poll {
             return Wait::Poll;
         }
         if self.defers() {
@@ -199,12 +203,12 @@ mod tests {
 
     #[test]
     fn waits_end_on_time_whatever_the_timer_can_do() {
-        let mut transports = vec![Transport::open(Backend::Epoll, 1).unwrap()];
+        let mut transports = vec![Transport::open(Backend::Epoll, 1, Duration::ZERO).unwrap()];
         let mut coarse = options(Backend::Epoll, 1);
         coarse.toggles.epoll_pwait2 = false;
         transports.push(Transport::with(Backend::Epoll, &coarse).unwrap());
         assert!(transports[0].fine && !transports[1].fine);
-        transports.extend(Transport::open(Backend::IoUring, 1));
+        transports.extend(Transport::open(Backend::IoUring, 1, Duration::ZERO));
         for transport in &mut transports {
             // The best of many: this is about the timer, not about the machine's other business.
             for time in [20, 900, 7_300].map(Duration::from_micros) {

@@ -119,17 +119,20 @@ impl<'a> Worker<'a> {
     }
 }
 
-/// One turn: hands over what was sent, waits until something happens or until `deadline`, and tells `pacing`.
+/// One turn: hands over what was sent, waits until something happens or until `deadline`, and tells `pacing`. Returns whether it
+/// polled, and nothing had happened.
 pub(super) fn turn<'a>(
     transport: &mut Transport,
     pacing: &mut impl Pacing<'a>,
     now: u64,
     deadline: u64,
-) -> Result<(), LoadError> {
-    let mut events = Events { pacing, failure: None, lifetime: std::marker::PhantomData };
-    transport.turn(Duration::from_nanos(deadline.saturating_sub(now)), &mut events)?;
+) -> Result<bool, LoadError> {
+    let mut events = Events { pacing, failure: None, happened: false, lifetime: std::marker::PhantomData };
+    let polled = transport.turn(Duration::from_nanos(deadline.saturating_sub(now)), &mut events)?;
+    let happened = events.happened;
     events.failure.map_or(Ok(()), Err)?;
-    pacing.clients().reopen(transport)
+    pacing.clients().reopen(transport)?;
+    Ok(polled && !happened)
 }
 
 impl Clients<'_> {
@@ -256,6 +259,8 @@ impl Clients<'_> {
 struct Events<'l, 'a, P> {
     pacing: &'l mut P,
     failure: Option<LoadError>,
+    /// Whether anything was told.
+    happened: bool,
     lifetime: std::marker::PhantomData<&'a ()>,
 }
 
@@ -266,6 +271,7 @@ impl<'a, P: Pacing<'a>> Handler for Events<'_, 'a, P> {
 
     #[inline]
     fn received(&mut self, token: Token, data: &mut [u8]) -> boxcar_sys::Reading {
+        self.happened = true;
         if self.failure.is_none() {
             let clients = self.pacing.clients();
             match clients.receive(token.index(), data) {
@@ -286,6 +292,7 @@ impl<'a, P: Pacing<'a>> Handler for Events<'_, 'a, P> {
 
     #[inline]
     fn sent(&mut self, token: Token, buffer: Vec<u8>, result: io::Result<()>) {
+        self.happened = true;
         let clients = self.pacing.clients();
         clients.spare.push(buffer);
         let connection = &mut clients.connections[token.index()];
