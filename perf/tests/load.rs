@@ -49,6 +49,7 @@ over_each_network! {
     a_dead_server_process_is_named,
     an_open_loop_reports_a_stall_of_100_ms_a_second_in_p99_and_a_closed_loop_hides_it,
     what_comes_due_meanwhile_leaves_together,
+    whole_pipelines_leave_in_one_write,
     connections_are_opened_anew,
     a_stale_value_is_found,
     a_log_of_histograms_holds_every_request,
@@ -405,6 +406,31 @@ fn what_comes_due_meanwhile_leaves_together(network: Network) {
     let closed =
         LoadOptions { extent: Extent::Requests(4_000), auto_batch: true, ..options(network, slow()) };
     assert!(matches!(go(&closed), Err(LoadError::Options(_))));
+}
+
+fn whole_pipelines_leave_in_one_write(network: Network) {
+    let endpoint = server(|stream| answer(stream, &value(), || {}));
+    // Few enough that each is answered before the next comes due on its connection.
+    let bursts = LoadOptions {
+        extent: Extent::Requests(4_000),
+        pace: Pace::Open(40_000.0),
+        pipeline: 8,
+        burst: 8,
+        poll: Duration::from_micros(100),
+        ..options(network, endpoint.clone())
+    };
+    let report = go(&bursts).unwrap();
+    assert_eq!((report.requests, report.completed, report.unanswered), (4_000, 4_000, 0), "{report}");
+    assert!((7.5..=8.0).contains(&report.requests_per_write), "{report}");
+    // The rate is that of requests, not of bursts.
+    assert!((0.08..0.6).contains(&report.seconds), "{report}");
+    for wrong in [
+        LoadOptions { burst: 9, ..bursts.clone() },
+        LoadOptions { burst: 0, ..bursts.clone() },
+        LoadOptions { pace: Pace::Closed, ..bursts },
+    ] {
+        assert!(matches!(go(&wrong), Err(LoadError::Options(_))));
+    }
 }
 
 fn connections_are_opened_anew(network: Network) {

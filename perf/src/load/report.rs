@@ -297,6 +297,10 @@ mod tests {
     use boxcar_sys::Backend;
 
     fn report(own_ms: u64, server_ms: u64) -> LoadReport {
+        report_of(own_ms, 0, server_ms)
+    }
+
+    fn report_of(own_ms: u64, idle_ms: u64, server_ms: u64) -> LoadReport {
         let options = LoadOptions::new(Endpoint::Unix("/nowhere".into()));
         let mut tally = Tally::new();
         tally.completed = 1_000_000;
@@ -305,7 +309,7 @@ mod tests {
         tally.windows.push(Span {
             wall: Duration::from_secs(1),
             own: ThreadCost { user: Duration::from_millis(own_ms), system: Duration::ZERO },
-            idle: Duration::from_millis(20),
+            idle: Duration::from_millis(idle_ms),
             server: Some(Duration::from_millis(server_ms)),
         });
         let network = Chosen { backend: Backend::Epoll, note: Some("no luck".to_owned()) };
@@ -323,6 +327,13 @@ mod tests {
         assert!(report.warnings.is_empty() && report.clean(), "{report}");
         let text = serde_json::to_string(&report).unwrap();
         assert_eq!(serde_json::from_str::<LoadReport>(&text).unwrap().completed, report.completed);
+    }
+
+    #[test]
+    fn polling_for_nothing_is_not_being_busy() {
+        let report = report_of(1_000, 700, 100);
+        assert!((report.generator.busiest_thread - 0.3).abs() < 1e-9);
+        assert!(!report.warnings.iter().any(|doubt| doubt.contains("busy")), "{:?}", report.warnings);
     }
 
     #[test]
