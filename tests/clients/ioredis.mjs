@@ -11,6 +11,11 @@ const port = Number(process.argv[2]);
 
 const connect = (options = {}) => new Redis({ port, maxRetriesPerRequest: 0, ...options });
 
+// Until a client of this server waits for data.
+async function someoneWaits(r) {
+    while (!/blocked_clients:1\r/.test(await r.info("clients"))) await setTimeout(1);
+}
+
 async function strings(r) {
     assert.equal(await r.set("k", "v", "EX", 100), "OK");
     assert.deepEqual(await r.mget("k", "missing"), ["v", null]);
@@ -49,7 +54,7 @@ async function lists(r) {
     assert.deepEqual(await r.lmpop(2, "missing", "list", "RIGHT", "COUNT", 5), ["list", ["c", "b"]]);
     const waiting = connect();
     const popped = waiting.blpop("queue", 10);
-    await setTimeout(20);
+    await someoneWaits(r);
     await r.lpush("queue", "job");
     assert.deepEqual(await popped, ["queue", "job"]);
     assert.equal(await waiting.blpop("queue", 0.01), null);
@@ -94,7 +99,7 @@ async function streams(r) {
     assert.deepEqual([next, claimed], ["0-0", [[ids[1], ["text", "b"]]]]);
     const waiting = connect();
     const entry = waiting.xread("BLOCK", 10000, "STREAMS", "stream", "$");
-    await setTimeout(20);
+    await someoneWaits(r);
     const id = await r.xadd("stream", "*", "text", "d");
     assert.deepEqual(await entry, [["stream", [[id, ["text", "d"]]]]]);
     waiting.disconnect();
