@@ -337,10 +337,7 @@ impl AgreementArguments {
             };
             let control = if sender == Theirs { pairs(OursAgain) } else { Vec::new() };
             let compared = (sender != Ours).then(|| Comparison::of(&pairs(sender), &control)).flatten();
-            let percent = |ratio: f64| format!("{:+.1} %", (ratio - 1.0) * 100.0);
-            let difference = compared.map_or("–".to_owned(), |found| {
-                format!("{} ({} to {})", percent(found.ratio), percent(found.low), percent(found.high))
-            });
+            let difference = compared.map_or("–".to_owned(), |found| found.text());
             let verdict = compared.map_or("–".to_owned(), |found| found.verdict("less", "more"));
             let _ = write!(
                 page,
@@ -380,10 +377,7 @@ fn same(ratio: Range) -> bool {
 }
 
 fn text(range: Option<Range>, digits: usize) -> String {
-    range.map_or_else(
-        || "–".to_owned(),
-        |range| format!("{:.digits$} ({:.digits$} to {:.digits$})", range.median, range.min, range.max),
-    )
+    range.map_or_else(|| "–".to_owned(), |range| range.text(digits))
 }
 
 fn ticks_per_second() -> f64 {

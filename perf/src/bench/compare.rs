@@ -118,10 +118,6 @@ fn workloads<'r>(record: &'r Record, metric: &Metric) -> Vec<&'r Workload> {
     record.workloads.iter().filter(|workload| (metric.applies)(workload)).collect()
 }
 
-fn percent(ratio: f64) -> String {
-    format!("{:+.1} %", (ratio - 1.0) * 100.0)
-}
-
 fn section(
     record: &Record,
     metric: &Metric,
@@ -154,8 +150,7 @@ fn section(
                 cells.push(None);
                 continue;
             };
-            let spread =
-                format!("{} ({} to {})", percent(found.ratio), percent(found.low), percent(found.high));
+            let spread = found.text();
             let verdict = found.verdict("less", "more");
             table.row([
                 other.clone(),
@@ -216,7 +211,7 @@ fn verdicts(
                     other.clone(),
                     workload.name.clone(),
                     metric.name.to_owned(),
-                    format!("{} ({} to {})", percent(found.ratio), percent(found.low), percent(found.high)),
+                    found.text(),
                     found.verdict("less: better", "more: worse"),
                 ]);
             }

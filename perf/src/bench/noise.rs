@@ -1,7 +1,7 @@
 //! Whether a difference is larger than the noise.
 //!
 //! Two servers measured in turns give a pair of figures for each round. The ratio within a round is free of what the
-//! machine did to both, and what is left is judged twice:
+//! machine did to both, and what is left is judged three times:
 //!
 //! * Wilcoxon's signed-rank test on the logarithms of the ratios, exact for any number of rounds: how probable would ranks
 //!   as lopsided as these be if there were no difference? It asks for no distribution, and one wild round cannot decide it.
@@ -77,6 +77,12 @@ impl Comparison {
         self.probability <= SIGNIFICANT
             && self.adjusted <= SIGNIFICANT
             && self.ratio.ln().abs() > self.control.ln().abs()
+    }
+
+    /// The difference and its spread over the rounds: `+1.0 % (-2.0 % to +3.5 %)`.
+    pub fn text(&self) -> String {
+        let percent = |ratio: f64| format!("{:+.1} %", (ratio - 1.0) * 100.0);
+        format!("{} ({} to {})", percent(self.ratio), percent(self.low), percent(self.high))
     }
 
     /// The verdict in words; `less` and `more` are what a ratio below and above one means.

@@ -50,6 +50,11 @@ pub struct Range {
 }
 
 impl Range {
+    /// `2.50 (1.25 to 3.75)` with so many digits.
+    pub fn text(self, digits: usize) -> String {
+        format!("{:.digits$} ({:.digits$} to {:.digits$})", self.median, self.min, self.max)
+    }
+
     /// Of these figures; `None` if there are none.
     pub fn of(figures: impl IntoIterator<Item = f64>) -> Option<Range> {
         let mut sorted: Vec<f64> = figures.into_iter().collect();

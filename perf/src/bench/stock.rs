@@ -274,10 +274,7 @@ fn verdict(ratio: Option<Range>) -> &'static str {
 }
 
 fn text(range: Option<Range>, digits: usize) -> String {
-    range.map_or_else(
-        || "-".to_owned(),
-        |range| format!("{:.digits$} ({:.digits$} to {:.digits$})", range.median, range.min, range.max),
-    )
+    range.map_or_else(|| "-".to_owned(), |range| range.text(digits))
 }
 
 /// CPU time that the server spends while redis-benchmark runs, in microseconds per request.
